@@ -1,0 +1,70 @@
+"""Identifiers: a prefix that names the kind, then a time-ordered random tail.
+
+`fc_0v7k3m2x9qd4hz6t1b8n`: 10 characters of milliseconds since 1970 and 10 random ones, in Crockford's base 32,
+lower case. Sorting by id is sorting by time of creation, so `_id` alone serves every newest-first page.
+"""
+
+import re
+import secrets
+import threading
+import time
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+PREFIXES = {
+    "card": "fc",
+    "card_version": "ver",
+    "review": "rev",
+    "ticket": "tkt",
+    "action": "act",
+    "usage": "use",
+    "part": "prt",
+    "relation": "rel",
+    "symptom": "sym",
+    "event": "evt",
+    "outcome": "out",
+    "user": "usr",
+    "session": "ses",
+    "organisation": "org",
+    "site": "site",
+    "vehicle": "veh",
+    "notification": "ntf",
+    "import": "imp",
+    "request": "req",
+    "tree": "tree",
+    "signature": "sig",
+    "match": "match",
+}
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_RANDOM_BITS = 50
+_ID = re.compile(r"^[a-z]+_[0-9a-z_]{1,60}$")
+_lock = threading.Lock()
+_last = 0
+
+
+def _encode(number: int, length: int) -> str:
+    digits = []
+    for _ in range(length):
+        number, digit = divmod(number, 32)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def new_id(kind: str) -> str:
+    """A new identifier for `kind`, a key of `PREFIXES`. Strictly increasing within one process."""
+    global _last
+    with _lock:
+        fresh = (time.time_ns() // 1_000_000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+        _last = fresh if fresh > _last else _last + 1
+        number = _last
+    return f"{PREFIXES[kind]}_{_encode(number, 20)}"
+
+
+def is_id(text: str, kind: str) -> bool:
+    """Whether `text` has the form of an identifier of this kind (it need not exist)."""
+    return text.startswith(f"{PREFIXES[kind]}_") and _ID.match(text) is not None
+
+
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z]+_[0-9a-z_]{1,60}$", max_length=70)]

@@ -1,0 +1,73 @@
+"""Settings: environment variables with the prefix `EFI_`, or a `.env` file beside the service."""
+
+import secrets
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import EmailStr, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What can be set. Every field's environment variable is `EFI_` plus its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="EFI_", env_file=".env", extra="ignore")
+
+    env: Literal["development", "test", "production"] = "development"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    data_dir: Path = Path("data")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    public_url: str = Field(default="", description="Where people reach the service, for links in e-mails.")
+
+    mongo_url: str = Field(default="", description="Empty: the embedded store under EFI_DATA_DIR.")
+    mongo_database: str = Field(default="efi", pattern=r"^[A-Za-z0-9_-]{1,60}$")
+    store_cache: str = Field(default="256MB", description="Cache size of the embedded store.")
+
+    secret_key: SecretStr = Field(default=SecretStr(""), description="Signs access tokens; 32 characters or more.")
+    admin_email: EmailStr = "admin@efi.example.com"
+    admin_password: SecretStr = Field(default=SecretStr(""), description="Empty: generated and shown once.")
+    access_token_minutes: int = Field(default=15, ge=1, le=24 * 60)
+    refresh_token_days: int = Field(default=14, ge=1, le=90)
+
+    currency: str = Field(default="INR", pattern=r"^[A-Z]{3}$")
+    return_window_days: int = Field(default=30, ge=1, description="A revisit within it takes a success back.")
+    evidence_half_life_days: int = Field(default=365, ge=1)
+    seed: bool = Field(default=True, description="Load the starter knowledge into an empty store at start.")
+
+    max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
+    process_events: bool = Field(default=True, description="Run the event processor in this process.")
+    event_lease_seconds: float = Field(default=30, gt=0)
+    event_max_attempts: int = Field(default=8, ge=1)
+    index_poll_seconds: float = Field(default=0.5, gt=0, description="How often card changes elsewhere are picked up.")
+
+    smtp_host: str = ""
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_user: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    smtp_from: str = ""
+    smtp_starttls: bool = True
+
+    @model_validator(mode="after")
+    def _refuse_weak_secrets(self) -> Self:
+        """Outside development nothing is generated: a replica must share its key, an admin must be chosen."""
+        key = self.secret_key.get_secret_value()
+        if key and len(key) < 32:
+            raise ValueError("EFI_SECRET_KEY must have at least 32 characters")
+        if self.env == "production":
+            if not key:
+                raise ValueError("EFI_SECRET_KEY must be set in production")
+            if not self.admin_password.get_secret_value():
+                raise ValueError("EFI_ADMIN_PASSWORD must be set in production")
+        return self
+
+    def signing_key(self) -> str:
+        """The key that signs tokens: the set one, or one generated once and kept in the data directory."""
+        if key := self.secret_key.get_secret_value():
+            return key
+        path = self.data_dir / "secret_key"
+        if not path.exists():
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(48), encoding="ascii")
+        return path.read_text(encoding="ascii").strip()

@@ -1,0 +1,40 @@
+"""Documents and enums; `ALL_DOCUMENTS` is the only list of collections."""
+
+from models.account import Organisation, Session, Site, User
+from models.bookkeeping import IdempotencyKey, ImportRun, Lease, Migration
+from models.event import EfiEvent, EventReceipt
+from models.failure_card import CardVersion, FailureCard, Review
+from models.knowledge_relation import KnowledgeRelation
+from models.learning import CardEvidence, CardOutcome
+from models.notification import Notification
+from models.part import Part, PartUsage
+from models.symptom import Symptom
+from models.technician_action import TechnicianAction
+from models.ticket import Ticket
+from models.vehicle import Vehicle
+
+ALL_DOCUMENTS = [
+    FailureCard,
+    CardVersion,
+    Review,
+    Ticket,
+    TechnicianAction,
+    Part,
+    PartUsage,
+    KnowledgeRelation,
+    Symptom,
+    CardOutcome,
+    CardEvidence,
+    EfiEvent,
+    EventReceipt,
+    User,
+    Session,
+    Organisation,
+    Site,
+    Vehicle,
+    Notification,
+    IdempotencyKey,
+    Migration,
+    Lease,
+    ImportRun,
+]
