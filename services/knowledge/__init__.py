@@ -1,0 +1,1 @@
+"""Failure cards, their versions and review, symptoms, the knowledge graph, confidence."""
