@@ -54,7 +54,7 @@ class DeclaredRights:
 
 
 class Guard:
-    """The one place where data access is checked. `observe` sees every decision; an audit trail hangs itself in there."""
+    """The one place where data access is checked. `observe` sees every decision, for an audit trail."""
 
     def __init__(self) -> None:
         self.policy: AccessPolicy = DeclaredRights({})

@@ -293,7 +293,8 @@ class EfiEvent(Record):
 class EventReceipt(Record):
     """Proof that one handler's effect of one event is in the store; `id` is `<event id>:<handler>`.
 
-    It is written in the same transaction as the effect, so the effect happens once however often the event is delivered.
+    It is written in the same transaction as the effect, so the effect happens once however often
+    the event is delivered.
     """
 
     event_id: str
