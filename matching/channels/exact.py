@@ -1,0 +1,115 @@
+"""Exact channel: normalised fault codes, with partial credit for another failure type and for the code family."""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from matching.channels.base import Channel, Hits, share_out
+from matching.codes import DETAIL_UNKNOWN, NO_FAULT, Code, InvalidCode, affinity, normalise_code
+from matching.query import Query
+from matching.records import CardRecord
+from matching.results import Reason
+from matching.storage import Postings, rarity
+
+# A card that answers one rare code of three is nearly as good as one that answers all three: control units report
+# consequences beside causes. Hence the best code weighs more than the share of codes covered.
+BEST_WEIGHT, COVERAGE_WEIGHT = 0.7, 0.3
+
+
+class ExactChannel(Channel):
+    name = "exact"
+
+    def __init__(self) -> None:
+        self._postings = Postings()
+        self._codes: dict[int, tuple[Code, ...]] = {}
+
+    @property
+    def known_codes(self) -> Collection[str]:
+        """Keys of all codes that some card carries."""
+        return self._postings.lists.keys()
+
+    def add(self, slot: int, card: CardRecord) -> None:
+        codes = legal_codes(card.error_codes)
+        if codes:
+            self._codes[slot] = codes
+            self._postings.add(slot, _keys(codes))
+
+    def remove(self, slot: int, card: CardRecord) -> None:
+        codes = self._codes.pop(slot, ())
+        self._postings.remove(_keys(codes))
+
+    def search(self, query: Query, limit: int, allowed: np.ndarray) -> Hits:
+        found = [self._postings.lists[key].slots.data for key in _keys(query.codes) if key in self._postings.lists]
+        if not found:
+            return Hits.none()
+        slots = np.unique(np.concatenate(found))
+        slots = slots[allowed[slots]]
+        scores = self.score(query, slots)
+        order = np.argsort(-scores, kind="stable")[:limit]
+        return Hits.of(slots[order], scores[order])
+
+    def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
+        scores = np.zeros(len(slots), dtype=np.float32)
+        if query.codes:
+            for i, slot in enumerate(slots):
+                if int(slot) in self._codes:
+                    scores[i] = self._total(self._matches(query, int(slot)), query)
+        return scores
+
+    def literal(self, query: Query, slots: np.ndarray) -> np.ndarray:
+        """Whether a slot's card carries one of the case's codes (not merely its family or another failure type)."""
+        return np.array(
+            [any(credit >= DETAIL_UNKNOWN for _, _, credit, _ in self._matches(query, int(slot))) for slot in slots],
+            dtype=bool,
+        )
+
+    def explain(self, query: Query, slot: int) -> list[Reason]:
+        matches = self._matches(query, slot)
+        parts = [(_sentence(asked, own, credit), credit * weight) for asked, own, credit, weight in matches if credit]
+        return share_out(self.name, self._total(matches, query), parts)
+
+    def _matches(self, query: Query, slot: int) -> list[tuple[Code, Code | None, float, float]]:
+        """Per asked code: the card's closest code, its credit, and the asked code's rarity."""
+        own = self._codes.get(slot, ())
+        total = len(self._codes)
+        matches = []
+        for asked in query.codes:
+            best = max(own, key=lambda code: affinity(asked, code), default=None)
+            credit = affinity(asked, best) if best is not None else 0.0
+            matches.append((asked, best, credit, rarity(self._postings.frequency(asked.key), total)))
+        return matches
+
+    @staticmethod
+    def _total(matches: list[tuple[Code, Code | None, float, float]], query: Query) -> float:
+        if not matches:
+            return 0.0
+        earned = [credit * weight for _, _, credit, weight in matches]
+        coverage = sum(earned) / sum(weight for _, _, _, weight in matches)
+        return BEST_WEIGHT * max(earned) + COVERAGE_WEIGHT * coverage
+
+
+def legal_codes(texts: tuple[str, ...]) -> tuple[Code, ...]:
+    """Normalised codes of a card without repetition. Stored cards may predate a rule, so illegal text is left out."""
+    found: dict[tuple[str, str | None], Code] = {}
+    for text in texts:
+        try:
+            code = normalise_code(text)
+        except InvalidCode:
+            continue
+        if code.key not in NO_FAULT:
+            found.setdefault((code.key, code.detail), code)
+    return tuple(found.values())
+
+
+def _keys(codes: tuple[Code, ...]) -> dict[str, float]:
+    keys = {code.key: 1.0 for code in codes}
+    keys.update((code.family, 1.0) for code in codes if code.family is not None)
+    return keys
+
+
+def _sentence(asked: Code, own: Code | None, credit: float) -> str:
+    if credit >= DETAIL_UNKNOWN:
+        return f"code {asked}"
+    if own is not None and asked.key == own.key:
+        return f"code {asked}; the card has {own}, another failure type"
+    return f"code {asked}; the card has {own} of the same family"

@@ -1,0 +1,172 @@
+"""CardIndex: the failure cards in memory, seen through every channel, changed card by card without a rebuild."""
+
+import threading
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from matching.channels import (
+    Channel,
+    ExactChannel,
+    GraphChannel,
+    KeywordChannel,
+    OverlapChannel,
+    SemanticChannel,
+    SignatureChannel,
+    VehicleChannel,
+)
+from matching.embedding import Embedder
+from matching.query import Query
+from matching.records import CardRecord, Case, Relation, Symptom
+from matching.storage import Column, Progress
+
+EMBED_BATCH = 64
+
+
+class CardIndex:
+    """Thread-safe. Retired (deprecated) cards are never held; drafts are, and only matched on request.
+
+    Every change is visible in the next match. Embedding happens outside the lock, so that a slow model never holds up
+    a match.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder | None = None,
+        *,
+        symptoms: Iterable[Symptom] = (),
+        relations: Iterable[Relation] = (),
+    ) -> None:
+        self.exact = ExactChannel()
+        self.signature = SignatureChannel()
+        self.overlap = OverlapChannel()
+        self.keyword = KeywordChannel()
+        self.semantic = SemanticChannel(embedder)
+        self.vehicle = VehicleChannel()
+        self.graph = GraphChannel(symptoms, relations)
+        self.lock = threading.RLock()
+        self._cards: dict[str, CardRecord] = {}
+        self._slots: dict[str, int] = {}
+        self._ids: list[str | None] = []
+        self.alive = Column(np.bool_)
+        self.approved = Column(np.bool_)
+
+    @property
+    def channels(self) -> dict[str, Channel]:
+        """All channels by name."""
+        everything = (
+            self.signature, self.exact, self.overlap, self.keyword, self.semantic, self.vehicle, self.graph,
+        )  # fmt: skip
+        return {channel.name: channel for channel in everything}
+
+    @property
+    def embedder(self) -> Embedder | None:
+        return self.semantic.embedder
+
+    def __len__(self) -> int:
+        return len(self._cards)
+
+    def __iter__(self) -> Iterator[CardRecord]:
+        with self.lock:
+            return iter(list(self._cards.values()))
+
+    def __contains__(self, card_id: str) -> bool:
+        return card_id in self._cards
+
+    def get(self, card_id: str) -> CardRecord | None:
+        return self._cards.get(card_id)
+
+    def upsert(self, card: CardRecord, *, embed: bool = True) -> None:
+        """Adds the card or replaces its former version; a retired card is removed instead.
+
+        With `embed=False` the card waits in the semantic channel for the next `embed_pending` and is matched by every
+        other channel at once.
+        """
+        with self.lock:
+            self._put(card)
+        if embed:
+            self.embed_pending()
+
+    def upsert_many(self, cards: Iterable[CardRecord], *, progress: Progress | None = None, embed: bool = True) -> int:
+        """Upserts all cards and returns their number; `progress(done, total)` follows the embedding."""
+        count = 0
+        for card in cards:
+            with self.lock:
+                self._put(card)
+            count += 1
+        if embed:
+            self.embed_pending(progress=progress)
+        return count
+
+    def remove(self, card_id: str) -> bool:
+        """Takes the card out; False if it was not there."""
+        with self.lock:
+            card = self._cards.pop(card_id, None)
+            if card is None:
+                return False
+            slot = self._slots.pop(card_id)
+            self.alive[slot] = self.approved[slot] = False
+            self._ids[slot] = None
+            for channel in self.channels.values():
+                channel.remove(slot, card)
+            return True
+
+    def _put(self, card: CardRecord) -> None:
+        self.remove(card.card_id)
+        if card.is_retired:
+            return
+        slot = len(self._ids)
+        self._ids.append(card.card_id)
+        self._slots[card.card_id] = slot
+        self._cards[card.card_id] = card
+        self.alive[slot] = True
+        self.approved[slot] = not card.is_draft
+        for channel in self.channels.values():
+            channel.add(slot, card)
+
+    def embed_pending(self, *, limit: int | None = None, progress: Progress | None = None) -> int:
+        """Embeds up to `limit` waiting cards and returns how many were embedded."""
+        if self.embedder is None:
+            return 0
+        with self.lock:
+            waiting = list(self.semantic.pending.items())[:limit]
+        for start in range(0, len(waiting), EMBED_BATCH):
+            batch = waiting[start : start + EMBED_BATCH]
+            vectors = self.embedder.embed([text for _, text in batch])
+            with self.lock:
+                self.semantic.set_vectors([slot for slot, _ in batch], vectors)
+            if progress is not None:
+                progress(start + len(batch), len(waiting))
+        return len(waiting)
+
+    def vector(self, card_id: str) -> np.ndarray | None:
+        """The card's embedding by `embedder`, for storing beside the document; None while there is none."""
+        with self.lock:
+            slot = self._slots.get(card_id)
+            return None if slot is None else self.semantic.vector(slot)
+
+    def put_symptom(self, symptom: Symptom) -> None:
+        with self.lock:
+            self.graph.put_symptom(symptom)
+
+    def put_relation(self, relation: Relation) -> None:
+        with self.lock:
+            self.graph.put_relation(relation)
+
+    def drop_relation(self, source: str, target: str) -> None:
+        with self.lock:
+            self.graph.drop_relation(source, target)
+
+    def prepare(self, case: Case) -> Query:
+        """The case made ready for the channels, embedded if there is a model."""
+        with self.lock:
+            query = Query(case, self.exact.known_codes)
+        self.semantic.prepare(query)
+        return query
+
+    def card_at(self, slot: int) -> CardRecord:
+        """The living card in a slot."""
+        return self._cards[self._ids[slot] or ""]
+
+    def slot_of(self, card_id: str) -> int | None:
+        return self._slots.get(card_id)

@@ -1,0 +1,149 @@
+"""Matcher: a case through the channels and a scorer to explained candidates."""
+
+from collections.abc import Iterable
+from time import perf_counter
+
+import numpy as np
+
+from matching.channels import Hits
+from matching.index import CardIndex
+from matching.query import Query
+from matching.records import Case
+from matching.results import Candidate, MatchResult, Reason, Step
+from matching.scorers import CalibratedScorer, EfiV2Scorer, Scorer, Sheet, Verdict
+
+DEPTH = 200
+"""Cards each channel proposes. Their union is scored by all channels, so a card one channel ranks 201st is lost only
+if no other channel proposes it."""
+
+SOURCE_SENTENCES = {
+    "prior": "before anything is known of the case",
+    "limit": "scores are kept within 0 and 1",
+    "evidence": "how often the card has helped",
+}
+
+
+class UnknownScorer(LookupError):
+    """No scorer has this name; the message lists those that exist."""
+
+
+class Matcher:
+    def __init__(self, index: CardIndex, scorers: Iterable[Scorer] | None = None) -> None:
+        """Without `scorers`, the spec's ensemble and the shipped calibrated scorer serve."""
+        self.index = index
+        self.scorers = {scorer.name: scorer for scorer in scorers or (EfiV2Scorer(), CalibratedScorer())}
+
+    def match(
+        self,
+        case: Case,
+        *,
+        scorer: str = "efi_v2",
+        limit: int = 5,
+        include_drafts: bool = False,
+        min_score: float = 0.0,
+        min_probability: float = 0.0,
+    ) -> MatchResult:
+        """Up to `limit` cards that scored above 0 and at least `min_score`, best first.
+
+        `min_probability` applies to scorers that give one. Raises UnknownScorer.
+        """
+        started = perf_counter()
+        if scorer not in self.scorers:
+            raise UnknownScorer(f"there is no scorer {scorer!r}; choose one of {', '.join(sorted(self.scorers))}")
+        chosen = self.scorers[scorer]
+        query = self.index.prepare(case)
+        prepared = Step("prepare", (), _since(started))
+        with self.index.lock:
+            found, steps = self._search(chosen, query, include_drafts)
+            sheet, scoring = self._sheet(chosen, query, found)
+            verdict = chosen.judge(sheet)
+            candidates = self._candidates(sheet, verdict, limit, min_score, min_probability)
+            off = {name: self.index.channels[name].off for name in chosen.channels}
+        return MatchResult(
+            candidates=candidates,
+            scorer=chosen.name,
+            scorer_version=chosen.version,
+            abstained=verdict.abstained,
+            none_probability=verdict.none_probability,
+            trace=(prepared, *steps, Step("score", (), _since(scoring))),
+            channels_off={name: why for name, why in off.items() if why is not None},
+            embedder=self.index.embedder.name if self.index.embedder is not None else None,
+            duration_ms=_since(started),
+        )
+
+    def _search(self, scorer: Scorer, query: Query, include_drafts: bool) -> tuple[dict[str, Hits], list[Step]]:
+        allowed = (self.index.alive if include_drafts else self.index.approved).data
+        found: dict[str, Hits] = {}
+        steps: list[Step] = []
+        for name in scorer.channels:
+            begun = perf_counter()
+            channel = self.index.channels[name]
+            hits = found[name] = Hits.none() if channel.off else channel.search(query, DEPTH, allowed)
+            named = tuple(
+                (self.index.card_at(int(slot)).card_id, float(score))
+                for slot, score in zip(hits.slots, hits.scores, strict=True)
+            )
+            steps.append(Step(name, named, _since(begun), channel.off or ""))
+            if scorer.settled(name, hits):
+                break
+        return found, steps
+
+    def _sheet(self, scorer: Scorer, query: Query, found: dict[str, Hits]) -> tuple[Sheet, float]:
+        begun = perf_counter()
+        slots = np.unique(np.concatenate([hits.slots for hits in found.values()])).astype(np.int32)
+        scores = {
+            name: self.index.channels[name].score(query, slots)
+            if name in found and not self.index.channels[name].off
+            else np.zeros(len(slots), dtype=np.float32)
+            for name in scorer.channels
+        }
+        return Sheet(query, self.index, slots, [self.index.card_at(int(slot)) for slot in slots], scores), begun
+
+    def _candidates(
+        self, sheet: Sheet, verdict: Verdict, limit: int, min_score: float, min_probability: float
+    ) -> tuple[Candidate, ...]:
+        keep = (verdict.scores > 0) & (verdict.scores >= min_score)
+        if verdict.probabilities is not None:
+            keep &= verdict.probabilities >= min_probability
+        # Ties go to the better proven card, then to the id, so that equal input gives equal output.
+        rows = sorted(
+            np.flatnonzero(keep),
+            key=lambda i: (-verdict.scores[i], -sheet.cards[i].confidence_score, sheet.cards[i].card_id),
+        )
+        return tuple(self._candidate(sheet, verdict, int(i)) for i in rows[: max(0, limit)])
+
+    def _candidate(self, sheet: Sheet, verdict: Verdict, i: int) -> Candidate:
+        card = sheet.cards[i]
+        slot = int(sheet.slots[i])
+        return Candidate(
+            card_id=card.card_id,
+            version=card.version,
+            title=card.title,
+            score=float(verdict.scores[i]),
+            match_type=verdict.match_types[i],
+            channels={name: float(scores[i]) for name, scores in sheet.channels.items()},
+            reasons=self._reasons(sheet, slot, {source: float(share[i]) for source, share in verdict.shares.items()}),
+            matched_symptoms=self.index.graph.matched(sheet.query, slot),
+            probability=None if verdict.probabilities is None else float(verdict.probabilities[i]),
+            confidence_level=card.confidence_level,
+            is_draft=card.is_draft,
+        )
+
+    def _reasons(self, sheet: Sheet, slot: int, shares: dict[str, float]) -> tuple[Reason, ...]:
+        """Spreads every source's share over the channel's own reasons, so that all of them sum to the score."""
+        reasons: list[Reason] = []
+        for source, share in shares.items():
+            if share == 0:
+                continue
+            channel = self.index.channels.get(source)
+            own = channel.explain(sheet.query, slot) if channel is not None else []
+            whole = sum(reason.contribution for reason in own)
+            if whole:
+                reasons += [Reason(source, reason.text, share * reason.contribution / whole) for reason in own]
+            else:
+                reasons.append(Reason(source, SOURCE_SENTENCES.get(source, source), share))
+        return tuple(sorted(reasons, key=lambda reason: -abs(reason.contribution)))
+
+
+def _since(start: float) -> float:
+    return (perf_counter() - start) * 1000

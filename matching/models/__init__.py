@@ -1,0 +1,1 @@
+"""Shipped parameters of learnt scorers, as JSON with the record of their training."""

@@ -1,0 +1,70 @@
+"""What a match returns: candidates with their reasons, and every channel's hits on the way."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class MatchType(StrEnum):
+    exact = "exact"
+    semantic = "semantic"
+    partial = "partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a card scored. Contributions of a candidate's reasons add up to its score; negative ones speak against it."""
+
+    channel: str
+    text: str
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of a match: hits of a channel (card id, channel score), best first, and the time it took."""
+
+    name: str
+    hits: tuple[tuple[str, float], ...]
+    duration_ms: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A card proposed for a case. `channels` holds every channel's own score."""
+
+    card_id: str
+    version: int
+    title: str
+    score: float
+    match_type: MatchType
+    channels: dict[str, float]
+    reasons: tuple[Reason, ...]
+    matched_symptoms: tuple[str, ...] = ()
+    probability: float | None = None
+    confidence_level: str | None = None
+    is_draft: bool = False
+
+    @property
+    def against(self) -> tuple[Reason, ...]:
+        """What speaks against the card."""
+        return tuple(reason for reason in self.reasons if reason.contribution < 0)
+
+
+@dataclass(frozen=True, slots=True)
+class MatchResult:
+    """Candidates, best first. `abstained`: True means "no known failure", None that the scorer cannot tell.
+
+    `none_probability` is the scorer's probability that no known card explains the case. `channels_off` maps a channel
+    that could not serve to the reason why.
+    """
+
+    candidates: tuple[Candidate, ...]
+    scorer: str
+    scorer_version: str
+    abstained: bool | None
+    none_probability: float | None
+    trace: tuple[Step, ...]
+    channels_off: dict[str, str] = field(default_factory=dict)
+    embedder: str | None = None
+    duration_ms: float = 0.0

@@ -1,0 +1,49 @@
+"""What every scorer promises: a score in [0, 1] per card and contributions that add up to it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from matching.channels import Hits
+from matching.index import CardIndex
+from matching.query import Query
+from matching.records import CardRecord
+from matching.results import MatchType
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """All candidate cards of one match and what every channel says of each: `channels[name][i]` judges `slots[i]`."""
+
+    query: Query
+    index: CardIndex
+    slots: np.ndarray
+    cards: list[CardRecord]
+    channels: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A scorer's judgement. `shares[source][i]` is what a source adds to `scores[i]`; the shares sum to it."""
+
+    scores: np.ndarray
+    shares: dict[str, np.ndarray]
+    match_types: list[MatchType]
+    probabilities: np.ndarray | None = None
+    none_probability: float | None = None
+    abstained: bool | None = None
+
+
+class Scorer(Protocol):
+    """`channels` are those it needs, in the order they are searched; `version` changes with its parameters."""
+
+    name: str
+    version: str
+    channels: tuple[str, ...]
+
+    def settled(self, channel: str, hits: Hits) -> bool:
+        """Whether the hits of a channel already decide the match, so that the later channels are not asked."""
+        ...
+
+    def judge(self, sheet: Sheet) -> Verdict: ...
