@@ -8,6 +8,7 @@ import re
 import secrets
 import threading
 import time
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import StringConstraints
@@ -60,6 +61,11 @@ def new_id(kind: str) -> str:
         _last = fresh if fresh > _last else _last + 1
         number = _last
     return f"{PREFIXES[kind]}_{_encode(number, 20)}"
+
+
+def earliest_id(kind: str, instant: datetime) -> str:
+    """The least identifier of this kind that can be made at `instant`: a bound for pages by time."""
+    return f"{PREFIXES[kind]}_{_encode(int(instant.timestamp() * 1000) << _RANDOM_BITS, 20)}"
 
 
 def is_id(text: str, kind: str) -> bool:

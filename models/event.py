@@ -281,6 +281,7 @@ class EfiEvent(Record):
             IndexModel([("subject_id", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("data.ticket_id", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("actor.id", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("cause", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("site_id", ASCENDING), ("_id", DESCENDING)]),
         ]
 

@@ -1,0 +1,89 @@
+"""Reading the event log, and what an admin does with dead letters."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from app import clock
+from app.errors import Conflict, NotFound
+from app.ids import earliest_id
+from models.enums import EventStatus
+from models.event import EfiEvent, EventType
+from services.paging import Page, page
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far the clocks of two replicas may differ: ids carry the time of the replica that made them."""
+MAX_PROCESSED_AT_ONCE = 500
+
+
+class NotDead(Conflict):
+    code, title = "event_not_dead", "The event is not a dead letter"
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """What to list; None asks for everything. `until` is exclusive."""
+
+    event_type: EventType | None = None
+    status: EventStatus | None = None
+    subject_id: str | None = None
+    ticket_id: str | None = None
+    actor_id: str | None = None
+    cause: str | None = None
+    site_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def query(self) -> dict[str, Any]:
+        fields = {
+            "event_type": self.event_type,
+            "status": self.status,
+            "subject_id": self.subject_id,
+            "data.ticket_id": self.ticket_id,
+            "actor.id": self.actor_id,
+            "cause": self.cause,
+            "site_id": self.site_id,
+        }
+        query: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+        # The range of ids is what the indexes know; the instant itself is exact.
+        if self.since is not None:
+            query["created_at"] = {"$gte": self.since}
+            query["_id"] = {"$gte": earliest_id("event", self.since - CLOCK_SKEW)}
+        if self.until is not None:
+            query.setdefault("created_at", {})["$lt"] = self.until
+            query.setdefault("_id", {})["$lt"] = earliest_id("event", self.until + CLOCK_SKEW)
+        return query
+
+
+async def list_events(
+    wanted: EventFilter, *, limit: int = 50, after: str | None = None, newest_first: bool = True
+) -> Page[EfiEvent]:
+    return await page(EfiEvent, wanted.query(), limit=limit, after=after, newest_first=newest_first)
+
+
+async def get_event(event_id: str) -> EfiEvent:
+    event = await EfiEvent.find_one({"_id": event_id})
+    if event is None:
+        raise NotFound.of("event", event_id)
+    return event
+
+
+async def replay(event: EfiEvent) -> EfiEvent:
+    """Let a dead letter be tried again, from the first attempt; handlers that have a receipt stay done."""
+    now = clock.now()
+    return await _bury(event, {"status": EventStatus.pending, "attempts": 0, "available_at": now, "updated_at": now})
+
+
+async def discard(event: EfiEvent) -> EfiEvent:
+    """Give a dead letter up for good; it stays in the log."""
+    return await _bury(event, {"status": EventStatus.discarded, "updated_at": clock.now()})
+
+
+async def _bury(event: EfiEvent, change: dict[str, Any]) -> EfiEvent:
+    changed = await EfiEvent.get_pymongo_collection().update_one(
+        {"_id": event.id, "status": EventStatus.dead},
+        {"$set": {**change, "claimed_by": None, "lease_until": None}, "$inc": {"revision": 1}},
+    )
+    if not changed.matched_count:
+        raise NotDead(f"Event {event.id} is {event.status}; only a dead letter can be replayed or discarded.")
+    return await get_event(event.id)

@@ -1,0 +1,357 @@
+"""The processor on a real store: each effect once, whatever fails in between."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app import clock, database
+from app.errors import Forbidden
+from app.security import ActorKind, acting_as, current_actor, system
+from models.bookkeeping import Migration
+from models.enums import EventStatus
+from models.event import CardUsed, EfiEvent, EventReceipt, EventType, TicketClosed, TicketCreated
+from services.events import record
+from services.events.handler import Handler, Handlers, handles_as
+from services.events.processor import Processor
+from services.events.record import record_all
+
+pytestmark = pytest.mark.usefixtures("store", "as_system")
+
+SOON = timedelta(milliseconds=1)
+RIGHTS = {"agent:counting": {"migrations": frozenset(database.Access)}}
+
+
+@pytest.fixture(autouse=True)
+def _rights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database.guard, "policy", database.DeclaredRights(RIGHTS))
+
+
+async def happen(*payloads: Any) -> list[EfiEvent]:
+    async with database.transaction():
+        return await record_all(list(payloads))
+
+
+async def count(event: EfiEvent) -> None:
+    """An effect that would show if it happened twice. (A migration's free-form result serves as the counter.)"""
+    counters = Migration.get_pymongo_collection()
+    found = await counters.update_one({"_id": event.subject_id}, {"$inc": {"result.n": 1}})
+    if not found.matched_count:
+        await Migration(id=event.subject_id, result={"n": 1}).insert()
+
+
+async def counted() -> Counter[str]:
+    return Counter({document.id: document.result["n"] async for document in Migration.find()})
+
+
+@handles_as("counting")
+async def counts(event: EfiEvent) -> dict[str, Any]:
+    await count(event)
+    return {"counted": event.subject_id}
+
+
+def table(*handlers: Handler) -> Handlers:
+    return {EventType.ticket_created: handlers}
+
+
+def processor(handlers: Handlers, **options: Any) -> Processor:
+    return Processor(handlers, **{"first_delay": SOON, "poll_seconds": 0.02, **options})
+
+
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.01)
+
+
+async def status_of(event: EfiEvent) -> EventStatus:
+    found = await EfiEvent.get(event.id)
+    assert found is not None
+    return found.status
+
+
+async def test_an_event_is_worked_through_once_and_keeps_what_came_of_it():
+    created, closed = await happen(TicketCreated(ticket_id="tkt_1"), TicketClosed(ticket_id="tkt_1"))
+    subject = processor(table(counts))
+    assert (await subject.process_pending(10)).processed == 2
+    assert (await subject.process_pending(10)).total == 0
+    assert await counted() == {"tkt_1": 1}
+    event = await EfiEvent.get(created.id)
+    assert event is not None
+    assert (event.status, event.attempts, event.error) == (EventStatus.processed, 1, "")
+    assert [(result.handler, result.result) for result in event.results] == [("counts", {"counted": "tkt_1"})]
+    assert event.processed_at is not None
+    assert await status_of(closed) == EventStatus.processed
+
+
+async def test_a_handler_acts_as_its_agent_because_of_the_event():
+    seen = []
+
+    @handles_as("counting")
+    async def looks(event: EfiEvent) -> None:
+        seen.append(current_actor())
+        await record(CardUsed(card_id="fc_1", ticket_id="tkt_1", action_id="act_1"))
+
+    (event,) = await happen(TicketCreated(ticket_id="tkt_1"))
+    rights = {"agent:counting": {"efi_events": frozenset({database.Access.write})}}
+    database.guard.policy = database.DeclaredRights(rights)
+    await processor(table(looks)).process_pending(1)
+    (who,) = seen
+    assert (who.kind, who.id, who.on_behalf_of, who.cause) == (
+        ActorKind.agent,
+        "agent:counting",
+        "system:test",
+        event.id,
+    )
+    follow_up = await EfiEvent.find_one({"cause": event.id})
+    assert follow_up is not None
+    assert follow_up.actor.id == "agent:counting"
+
+
+async def test_an_agent_outside_its_rights_is_refused_and_nothing_is_written():
+    @handles_as("stranger")
+    async def intrudes(event: EfiEvent) -> None:
+        await count(event)
+
+    (event,) = await happen(TicketCreated(ticket_id="tkt_1"))
+    tally = await processor(table(intrudes), max_attempts=1).process_pending(10)
+    assert tally.dead == 1
+    dead = await EfiEvent.get(event.id)
+    assert dead is not None
+    assert Forbidden.__name__ in dead.error
+    assert "migrations" in dead.error
+    assert not await counted()
+
+
+async def test_a_failure_after_the_effect_takes_the_effect_back_and_is_tried_again():
+    fail = True
+
+    @handles_as("counting")
+    async def stumbles(event: EfiEvent) -> None:
+        await count(event)
+        if fail:
+            raise RuntimeError("the process stumbled")
+
+    (event,) = await happen(TicketCreated(ticket_id="tkt_1"))
+    subject = processor(table(stumbles), max_attempts=3)
+    assert (await subject.process_pending(1)).failed == 1
+    assert not await counted()
+    waiting = await EfiEvent.get(event.id)
+    assert waiting is not None
+    assert waiting.status == EventStatus.pending
+    assert waiting.error == "stumbles: RuntimeError: the process stumbled"
+    fail = False
+    await asyncio.sleep(0.02)
+    assert (await subject.process_pending(1)).processed == 1
+    assert await counted() == {"tkt_1": 1}
+
+
+async def test_a_crash_between_the_effect_and_the_mark_does_not_repeat_the_effect():
+    """The effect is committed; the process dies before the event is marked. The next one finds the receipt."""
+    (event,) = await happen(TicketCreated(ticket_id="tkt_1"))
+    first = processor(table(counts), lease_seconds=0.05)
+    _, claimed = await first._claim(1)
+    await first._handle(claimed[0], {}, [])
+    assert await counted() == {"tkt_1": 1}
+    assert await status_of(event) == EventStatus.processing
+    await asyncio.sleep(0.1)
+    assert (await processor(table(counts)).process_pending(1)).processed == 1
+    assert await counted() == {"tkt_1": 1}
+    assert await EventReceipt.find().count() == 1
+
+
+async def test_a_worker_that_lost_its_lease_neither_repeats_the_effect_nor_marks_the_event():
+    """Both hold the event and neither sees the other's receipt when it starts: the receipt's id decides."""
+    await happen(TicketCreated(ticket_id="tkt_1"))
+    slow, quick = processor(table(counts), lease_seconds=0.01), processor(table(counts))
+    _, (stale,) = await slow._claim(1)
+    await asyncio.sleep(0.05)
+    assert (await quick.process_pending(1)).processed == 1
+    marks: list[Any] = []
+    assert (await slow._handle(stale, {}, marks)).processed == 1
+    written = await EfiEvent.get_pymongo_collection().bulk_write(marks)
+    assert written.matched_count == 0
+    assert await counted() == {"tkt_1": 1}
+
+
+async def test_claims_of_a_dead_process_wait_for_nothing_when_the_store_has_no_other_user():
+    await happen(TicketCreated(ticket_id="tkt_1"))
+    await processor(table(counts), lease_seconds=3600)._claim(1)
+    assert (await processor(table(counts)).process_pending(1)).total == 0
+    restarted = processor(table(counts))
+    await restarted.start(alone=True)
+    await until(counted)
+    await restarted.stop()
+    assert await counted() == {"tkt_1": 1}
+
+
+async def test_an_event_that_kills_whoever_takes_it_ends_as_a_dead_letter():
+    (event,) = await happen(TicketCreated(ticket_id="tkt_1"))
+    for _ in range(3):
+        await processor(table(counts), lease_seconds=0.001)._claim(1)
+        await asyncio.sleep(0.01)
+    assert (await processor(table(counts), max_attempts=3).process_pending(1)).dead == 1
+    assert await status_of(event) == EventStatus.dead
+    assert not await counted()
+
+
+async def test_a_long_handler_keeps_its_lease():
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    @handles_as("counting")
+    async def lingers(event: EfiEvent) -> None:
+        entered.set()
+        await leave.wait()
+        await count(event)
+
+    await happen(TicketCreated(ticket_id="tkt_1"))
+    working = asyncio.create_task(processor(table(lingers), lease_seconds=0.15).process_pending(1))
+    await entered.wait()
+    await asyncio.sleep(0.5)
+    assert (await processor(table(counts)).process_pending(1)).total == 0
+    leave.set()
+    assert (await working).processed == 1
+    assert await counted() == {"tkt_1": 1}
+
+
+async def test_two_processors_share_the_work_and_repeat_none_of_it():
+    tickets = [f"tkt_{n}" for n in range(150)]
+    await happen(*(TicketCreated(ticket_id=ticket) for ticket in tickets))
+    both = [processor(table(counts), batch=7) for _ in range(2)]
+    for one in both:
+        await one.start()
+    await until(lambda: _all_processed(150))
+    for one in both:
+        await one.stop()
+    assert await counted() == dict.fromkeys(tickets, 1)
+    claimants = {event.claimed_by.rsplit(":", 1)[0] async for event in EfiEvent.find() if event.claimed_by}
+    assert len(claimants) == 2
+
+
+async def _all_processed(number: int) -> bool:
+    return await EfiEvent.find({"status": EventStatus.processed}).count() == number
+
+
+async def test_a_poison_event_blocks_nobody_and_ends_as_a_dead_letter():
+    @handles_as("counting")
+    async def chokes(event: EfiEvent) -> None:
+        await count(event)
+        if event.subject_id == "tkt_bad":
+            raise ValueError("no digestion")
+
+    bad, *good = await happen(*(TicketCreated(ticket_id=ticket) for ticket in ("tkt_bad", "tkt_1", "tkt_2")))
+    subject = processor(table(chokes), max_attempts=3)
+    await subject.start()
+    await until(lambda: _is(bad, EventStatus.dead))
+    await subject.stop()
+    dead = await EfiEvent.get(bad.id)
+    assert dead is not None
+    assert (dead.attempts, dead.error) == (3, "chokes: ValueError: no digestion")
+    assert await counted() == {"tkt_1": 1, "tkt_2": 1}
+    assert [await status_of(event) for event in good] == [EventStatus.processed] * 2
+
+
+async def _is(event: EfiEvent, status: EventStatus) -> bool:
+    return await status_of(event) == status
+
+
+async def test_one_failing_handler_does_not_repeat_the_others():
+    attempts = []
+
+    @handles_as("counting")
+    async def fails_once(event: EfiEvent) -> None:
+        attempts.append(event.attempts)
+        if len(attempts) == 1:
+            raise RuntimeError("once")
+
+    await happen(TicketCreated(ticket_id="tkt_1"))
+    subject = processor(table(counts, fails_once))
+    assert (await subject.process_pending(1)).failed == 1
+    await asyncio.sleep(0.02)
+    assert (await subject.process_pending(1)).processed == 1
+    assert attempts == [1, 2]
+    assert await counted() == {"tkt_1": 1}
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 5, 40])
+def test_the_pause_doubles_with_each_failure_up_to_a_limit(attempts: int):
+    subject = Processor({}, first_delay=timedelta(seconds=1))
+    pauses = [subject._delay(attempts).total_seconds() for _ in range(200)]
+    middle = min(300, 2 ** (attempts - 1))
+    assert middle * 0.5 <= min(pauses) < max(pauses) <= middle * 1.5
+    assert max(pauses) - min(pauses) > middle * 0.5
+
+
+async def test_a_failed_event_is_not_taken_before_its_time():
+    @handles_as("counting")
+    async def fails(event: EfiEvent) -> None:
+        raise RuntimeError("not now")
+
+    (event,) = await happen(TicketCreated(ticket_id="tkt_1"))
+    subject = processor(table(fails), first_delay=timedelta(hours=1))
+    assert (await subject.process_pending(1)).failed == 1
+    assert (await subject.process_pending(1)).total == 0
+    waiting = await EfiEvent.get(event.id)
+    assert waiting is not None
+    assert waiting.available_at - clock.now() > timedelta(minutes=1)
+
+
+async def test_a_recorded_event_wakes_the_processor_at_once():
+    subject = processor(table(counts), poll_seconds=30)
+    await subject.start()
+    await asyncio.sleep(0.1)
+    await happen(TicketCreated(ticket_id="tkt_1"))
+    await until(counted, seconds=2)
+    await subject.stop()
+
+
+async def test_stopping_finishes_what_is_in_hand_and_gives_the_rest_back():
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    @handles_as("counting")
+    async def lingers(event: EfiEvent) -> None:
+        entered.set()
+        await leave.wait()
+        await count(event)
+
+    first, *rest = await happen(*(TicketCreated(ticket_id=f"tkt_{n}") for n in range(3)))
+    subject = processor(table(lingers), workers=1)
+    await subject.start()
+    await entered.wait()
+    stopping = asyncio.create_task(subject.stop())
+    await asyncio.sleep(0.02)
+    leave.set()
+    await stopping
+    assert await counted() == {"tkt_0": 1}
+    assert await status_of(first) == EventStatus.processed
+    for event in rest:
+        back = await EfiEvent.get(event.id)
+        assert back is not None
+        assert (back.status, back.attempts, back.claimed_by) == (EventStatus.pending, 0, None)
+
+
+async def test_concurrent_events_on_one_document_lose_nothing():
+    await happen(*(TicketCreated(ticket_id="tkt_1") for _ in range(40)))
+    both = [processor(table(counts), batch=5) for _ in range(2)]
+    for one in both:
+        await one.start()
+    await until(lambda: _all_processed(40))
+    for one in both:
+        await one.stop()
+    assert await counted() == {"tkt_1": 40}
+
+
+async def test_nothing_is_worked_through_for_a_transaction_that_was_given_up():
+    with pytest.raises(RuntimeError, match="given up"):
+        await _record_and_give_up()
+    with acting_as(system("test")):
+        assert (await processor(table(counts)).process_pending(10)).total == 0
+
+
+async def _record_and_give_up() -> None:
+    async with database.transaction():
+        await record(TicketCreated(ticket_id="tkt_1"))
+        raise RuntimeError("given up")
