@@ -1,0 +1,1 @@
+"""Starter knowledge and importers of public formats."""
