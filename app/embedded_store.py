@@ -153,6 +153,7 @@ class _Store:
             stdout=subprocess.PIPE,
             text=True,
             cwd=self.folder,
+            env={name: value for name, value in os.environ.items() if not name.startswith("SECANTUS_")},
             pass_fds=[server_lock.fileno()],
             start_new_session=True,  # Ctrl-C is for the service, which ends the store when it is done with it
         )
