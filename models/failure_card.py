@@ -228,8 +228,8 @@ class FailureCard(Record, CardContent):
     failure_count: int = 0
     effectiveness_score: float = 0.0
     evidence_mean: float = Field(default=0.5, description="Posterior mean of the fix rate over all variants.")
-    evidence_low: float = Field(default=0.0, description="Lower bound of its 90 % interval; ranking uses it.")
-    evidence_high: float = 1.0
+    evidence_low: float = Field(default=0.05, description="Lower bound of its 90 % interval; ranking uses it.")
+    evidence_high: float = Field(default=0.95, description="Upper bound; an untried card shows the uniform prior.")
     evidence_n: float = Field(default=0.0, description="Decayed number of outcomes behind the evidence.")
     rejected_count: int = Field(default=0, description="How often a technician considered this card and ruled it out.")
     confidence_history: list[ConfidenceChange] = []

@@ -20,6 +20,7 @@ class CardOutcome(Record):
     variant: str = Field(description="Vehicle variant, `make|model|year`, lower case.")
     success: bool
     reason: str
+    score_change: float = Field(default=0.0, description="What it did to the score: less than a full step at 0 and 1.")
     occurred_at: UtcDatetime
     taken_back_at: UtcDatetime | None = Field(default=None, description="A revisit showed that it had not worked.")
     event_id: str
