@@ -93,6 +93,10 @@ class TooLarge(EfiError):
     status, code, title = 413, "too_large", "The request body is too large"
 
 
+class UnsupportedMediaType(EfiError):
+    status, code, title = 415, "unsupported_media_type", "Send JSON (Content-Type: application/json)"
+
+
 class TooManyRequests(EfiError):
     status, code, title = 429, "too_many_requests", "Too many attempts"
 

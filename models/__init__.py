@@ -1,6 +1,6 @@
 """Documents and enums; `ALL_DOCUMENTS` is the only list of collections."""
 
-from models.account import Organisation, Session, Site, User
+from models.account import LoginAttempts, Organisation, Session, Site, User
 from models.bookkeeping import IdempotencyKey, ImportRun, Lease, Migration
 from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
@@ -29,6 +29,7 @@ ALL_DOCUMENTS = [
     EventReceipt,
     User,
     Session,
+    LoginAttempts,
     Organisation,
     Site,
     Vehicle,

@@ -69,8 +69,6 @@ class User(Record, UserContent):
     id: str = Field(default_factory=lambda: new_id("user"))
     password_hash: str
     active: bool = True
-    failed_logins: int = 0
-    locked_until: UtcDatetime | None = None
     last_login_at: UtcDatetime | None = None
     tokens_valid_from: UtcDatetime | None = Field(
         default=None, description="Access tokens issued earlier are refused: set on logout, role or password change."
@@ -100,5 +98,20 @@ class Session(Record):
         indexes = [
             IndexModel([("_id", ASCENDING), ("revision", ASCENDING)]),
             IndexModel([("user_id", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0),
+        ]
+
+
+class LoginAttempts(Record):
+    """Failed sign-ins for one e-mail address, whether or not anybody has it; `id` is the address's hash."""
+
+    failures: int
+    blocked_until: UtcDatetime
+    expires_at: UtcDatetime
+
+    class Settings(Record.Settings):
+        name = "login_attempts"
+        indexes = [
+            IndexModel([("_id", ASCENDING), ("failures", ASCENDING)]),
             IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0),
         ]

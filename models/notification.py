@@ -3,6 +3,7 @@
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from app import clock
 from app.ids import new_id
 from models.record import Record
 from models.types import UtcDatetime
@@ -18,6 +19,10 @@ class Notification(Record):
     link: str = Field(default="", description="Path of the thing it is about.")
     dedupe_key: str
     read_at: UtcDatetime | None = None
+    email_due_at: UtcDatetime | None = Field(
+        default_factory=clock.now, description="When to try e-mail next; null once it is sent or given up."
+    )
+    email_attempts: int = 0
     emailed_at: UtcDatetime | None = None
     email_error: str = ""
 
@@ -26,5 +31,6 @@ class Notification(Record):
         indexes = [
             IndexModel([("user_id", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("user_id", ASCENDING), ("read_at", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("email_due_at", ASCENDING)]),
             IndexModel([("dedupe_key", ASCENDING), ("user_id", ASCENDING)], unique=True),
         ]

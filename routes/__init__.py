@@ -1,0 +1,1 @@
+"""The web: what people and programs can ask of the service."""

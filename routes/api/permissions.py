@@ -1,0 +1,59 @@
+"""Who may call what: the one table of routes and roles. What has no row here is refused.
+
+A row decides whether the caller may ask at all; which documents they then see (their own organisation's, their sites')
+is decided where documents are read.
+"""
+
+from app.security import Role
+
+EVERYONE = frozenset(Role)
+PEOPLE = EVERYONE - {Role.service}
+ADMIN = frozenset({Role.admin})
+STAFF = frozenset({Role.technician, Role.expert, Role.admin})
+"""Those who work in or for the workshops."""
+CURATORS = frozenset({Role.expert, Role.admin})
+"""Those who decide what counts as knowledge."""
+SERVICE = frozenset({Role.service})
+CUSTOMER = frozenset({Role.fleet_customer})
+
+PUBLIC = frozenset(
+    {
+        "GET /livez",
+        "GET /readyz",
+        "GET /metrics",
+        "POST /api/auth/login",
+        "POST /api/auth/refresh",
+    }
+)
+"""Open without signing in."""
+
+PERMISSIONS: dict[str, frozenset[Role]] = {
+    # accounts
+    "POST /api/auth/logout": EVERYONE,
+    "GET /api/auth/me": EVERYONE,
+    "POST /api/auth/password": EVERYONE,
+    "POST /api/users": ADMIN,
+    "GET /api/users": ADMIN,
+    "GET /api/users/{user_id}": ADMIN,
+    "PATCH /api/users/{user_id}": ADMIN,
+    "POST /api/users/{user_id}/deactivate": ADMIN,
+    "POST /api/users/{user_id}/activate": ADMIN,
+    "POST /api/users/{user_id}/password": ADMIN,
+    "POST /api/organisations": ADMIN,
+    "GET /api/organisations": STAFF | CUSTOMER,
+    "GET /api/organisations/{organisation_id}": STAFF | CUSTOMER,
+    "PUT /api/organisations/{organisation_id}": ADMIN,
+    "POST /api/sites": ADMIN,
+    "GET /api/sites": STAFF | CUSTOMER | SERVICE,
+    "GET /api/sites/{site_id}": STAFF | CUSTOMER | SERVICE,
+    "PUT /api/sites/{site_id}": ADMIN,
+    # vehicles
+    "POST /api/vehicles": STAFF | CUSTOMER,
+    "GET /api/vehicles": EVERYONE,
+    "GET /api/vehicles/{vehicle_id}": EVERYONE,
+    "PUT /api/vehicles/{vehicle_id}": STAFF | CUSTOMER,
+    # inbox
+    "GET /api/inbox": PEOPLE,
+    "POST /api/inbox/{notification_id}/read": PEOPLE,
+    "POST /api/inbox/read-all": PEOPLE,
+}

@@ -1,0 +1,1 @@
+"""People, service accounts, their sessions, organisations, sites and vehicles."""
