@@ -3,7 +3,10 @@
 import asyncio
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +15,27 @@ from pymongo import MongoClient
 from app.embedded_store import start_embedded_store
 
 
+MEMORY = Path("/dev/shm")
+ROOM_NEEDED = 2 * 1024**3
+
+
+def _roomy(folder: Path) -> bool:
+    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > ROOM_NEEDED
+
+
 @pytest.fixture(scope="session")
-def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A running store: the one at EFI_TEST_MONGO_URL, else an embedded one for each worker."""
+def database_url() -> Iterator[str]:
+    """A running store: the one at EFI_TEST_MONGO_URL, else an embedded one for each worker.
+
+    It lives in memory where there is room: there the indexes of one database take 10 ms to make instead of 300.
+    """
     if url := os.environ.get("EFI_TEST_MONGO_URL"):
         yield url
         return
-    store = asyncio.run(start_embedded_store(tmp_path_factory.mktemp("data")))
-    yield store.url
-    asyncio.run(store.stop())
+    with tempfile.TemporaryDirectory(prefix="efi_test_", dir=MEMORY if _roomy(MEMORY) else None) as folder:
+        store = asyncio.run(start_embedded_store(Path(folder)))
+        yield store.url
+        asyncio.run(store.stop())
 
 
 @pytest.fixture(scope="session")
