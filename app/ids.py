@@ -8,7 +8,7 @@ import re
 import secrets
 import threading
 import time
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import StringConstraints
@@ -40,6 +40,7 @@ PREFIXES = {
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM_BITS = 50
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ID = re.compile(r"^[a-z]+_[0-9a-z_]{1,60}$")
 _lock = threading.Lock()
 _last = 0
@@ -63,9 +64,21 @@ def new_id(kind: str) -> str:
     return f"{PREFIXES[kind]}_{_encode(number, 20)}"
 
 
+def id_at(kind: str, instant: datetime) -> str:
+    """A new identifier that takes its place in time at `instant`: imported history. Raises ValueError before 1970."""
+    return f"{PREFIXES[kind]}_{_encode(_milliseconds(instant) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS), 20)}"
+
+
 def earliest_id(kind: str, instant: datetime) -> str:
     """The least identifier of this kind that can be made at `instant`: a bound for pages by time."""
-    return f"{PREFIXES[kind]}_{_encode(int(instant.timestamp() * 1000) << _RANDOM_BITS, 20)}"
+    return f"{PREFIXES[kind]}_{_encode(_milliseconds(max(instant, _EPOCH)) << _RANDOM_BITS, 20)}"
+
+
+def _milliseconds(instant: datetime) -> int:
+    milliseconds = (instant - _EPOCH) // timedelta(milliseconds=1)
+    if milliseconds < 0:
+        raise ValueError("identifiers begin in 1970")
+    return milliseconds
 
 
 def is_id(text: str, kind: str) -> bool:

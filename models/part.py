@@ -7,10 +7,11 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from app.ids import Id, new_id
 from models.enums import PartUsageStatus
-from models.record import Record
+from models.record import ActorRef, Record
 from models.types import Line, Money, Name, Strict, UtcDatetime
 
-Quantity = Annotated[int, Field(ge=0, le=1_000_000)]
+MAX_QUANTITY = 1_000_000
+Quantity = Annotated[int, Field(ge=0, le=MAX_QUANTITY)]
 
 
 class PartContent(Strict):
@@ -18,6 +19,15 @@ class PartContent(Strict):
     part_number: Line
     category: Name = ""
     unit_cost: Money | None = None
+
+
+class StockChange(Strict):
+    """Pieces counted in or out by hand, and why."""
+
+    timestamp: UtcDatetime
+    quantity: int = Field(description="Added; negative where taken away.")
+    reason: Line
+    updated_by: ActorRef
 
 
 class Part(Record, PartContent):
@@ -29,6 +39,7 @@ class Part(Record, PartContent):
     site_id: str
     quantity_on_hand: Quantity = 0
     quantity_allocated: Quantity = 0
+    stock_changes: list[StockChange] = Field(default=[], description="The last hundred.")
 
     class Settings(Record.Settings):
         name = "parts"

@@ -1,0 +1,112 @@
+"""Parts in stock, site by site. What is on hand never falls below zero, whoever takes at the same time."""
+
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from app import clock
+from app.errors import Conflict, Duplicate, Invalid, NotFound, Stale
+from app.security import current_actor
+from models.account import Site
+from models.part import MAX_QUANTITY, Part, PartContent, StockChange
+from models.record import ActorRef
+from services.paging import Page, page
+from services.repairs.visibility import sites_filter, works_at
+from services.writing import encode, update
+
+KEPT_CHANGES = 100
+
+
+class InsufficientStock(Conflict):
+    code, title = "insufficient_stock", "There are not enough pieces on hand"
+
+
+async def add_part(content: PartContent, *, site_id: str, quantity: int = 0) -> Part:
+    """Stock a new part at a site. Raises Duplicate if the site has that part number already."""
+    if not works_at(current_actor(), site_id) or await Site.find_one({"_id": site_id}) is None:
+        raise Invalid.field("site_id", "names no site that you act for", site_id)
+    part = Part(**content.model_dump(), site_id=site_id, quantity_on_hand=quantity)
+    if quantity:
+        part.stock_changes = [_change(quantity, "first stock")]
+    twice = f"Site {site_id} has part number {content.part_number!r} already."
+    if await Part.find_one({"site_id": site_id, "part_number": content.part_number}) is not None:
+        raise Duplicate(twice)
+    try:
+        await part.insert()
+    except DuplicateKeyError:
+        raise Duplicate(twice) from None
+    return part
+
+
+async def find(
+    *, site_id: str | None = None, part_number: str | None = None, limit: int = 50, after: str | None = None
+) -> Page[Part]:
+    """One page of the parts at the sites that the current actor may see, newest first."""
+    fields = {"site_id": site_id, "part_number": part_number}
+    query: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+    visible = sites_filter(current_actor())
+    both = {"$and": [visible, query]} if visible and query else visible or query
+    return await page(Part, both, limit=limit, after=after)
+
+
+async def load(part_id: str) -> Part:
+    """The part. Raises NotFound if there is none at a site that the current actor acts for."""
+    part = await Part.find_one({"_id": part_id})
+    if part is None or not works_at(current_actor(), part.site_id):
+        raise NotFound.of("part", part_id)
+    return part
+
+
+async def edit(part: Part, content: PartContent, *, revision: int) -> Part:
+    """Replace what is known of the part; quantities stay. Raises Stale, and Duplicate for a part number taken."""
+    if revision != part.revision:
+        raise Stale(f"Part {part.id} is at revision {part.revision}, not {revision}: read it again.")
+    twice = f"Site {part.site_id} has part number {content.part_number!r} already."
+    namesake = await Part.find_one({"site_id": part.site_id, "part_number": content.part_number})
+    if namesake is not None and namesake.id != part.id:
+        raise Duplicate(twice)
+    try:
+        return await update(part, content.model_dump())
+    except DuplicateKeyError:
+        raise Duplicate(twice) from None
+
+
+async def adjust(part: Part, quantity: int, reason: str) -> Part:
+    """Count pieces in (positive) or out (negative). Raises InsufficientStock rather than fall below zero."""
+    if quantity == 0:
+        raise Invalid.field("quantity", "must not be zero")
+    change = encode(_change(quantity, reason))
+    push = {"stock_changes": {"$each": [change], "$slice": -KEPT_CHANGES}}
+    await move(part.id, on_hand=quantity, push=push)
+    return await load(part.id)
+
+
+async def move(part_id: str, *, on_hand: int = 0, allocated: int = 0, push: dict[str, Any] | None = None) -> None:
+    """Add to both counts at once. Raises InsufficientStock if one would fall below zero (or pass what a count may
+    hold); then nothing is written."""
+    bounds = {
+        name: {"$gte": max(0, -change), "$lte": MAX_QUANTITY - max(0, change)}
+        for name, change in (("quantity_on_hand", on_hand), ("quantity_allocated", allocated))
+        if change
+    }
+    body: dict[str, Any] = {
+        "$inc": {"quantity_on_hand": on_hand, "quantity_allocated": allocated, "revision": 1},
+        "$set": {"updated_at": clock.now()},
+    }
+    if push:
+        body["$push"] = push
+    written = await Part.get_pymongo_collection().update_one({"_id": part_id, **bounds}, body)
+    if written.matched_count:
+        return
+    part = await Part.find_one({"_id": part_id})
+    if part is None:
+        raise NotFound.of("part", part_id)
+    raise InsufficientStock(
+        f"{part.part_name} ({part.part_number}): {part.quantity_on_hand} on hand, {part.quantity_allocated} allocated.",
+        quantity_on_hand=part.quantity_on_hand,
+        quantity_allocated=part.quantity_allocated,
+    )
+
+
+def _change(quantity: int, reason: str) -> StockChange:
+    return StockChange(timestamp=clock.now(), quantity=quantity, reason=reason, updated_by=ActorRef.current())
