@@ -14,7 +14,6 @@ from pymongo import MongoClient
 
 from app.embedded_store import start_embedded_store
 
-
 MEMORY = Path("/dev/shm")
 ROOM_NEEDED = 2 * 1024**3
 
