@@ -4,7 +4,6 @@ The score moves by fixed steps and says which way trust goes. It is no estimate:
 repairs succeed, and drifts to 0 or 1 everywhere else. The evidence is one: a Beta posterior of the fix rate.
 """
 
-import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,8 +19,8 @@ INTERVAL = 0.9
 GLOBAL_PRIOR = (1.0, 1.0)
 """Pseudo-outcomes (successes, failures) that every card starts from: any fix rate is as likely as any other."""
 SIBLING_LIMIT = 10.0
-"""The card's outcomes on other variants count as at most this many outcomes of this one: enough to spare a new variant
-from starting at nothing, few enough that a dozen repairs of its own outweigh them."""
+"""The card's outcomes on other variants, however many, count as fewer than this many outcomes of this one: enough to
+spare a new variant from starting at nothing, few enough that a dozen repairs of its own outweigh them."""
 
 
 def stepped(score: float, *, success: bool) -> float:
@@ -129,14 +128,14 @@ def fix_rate(own: Decayed) -> Posterior:
 def variant_fix_rate(own: Decayed, pooled: Decayed, half_life: timedelta) -> Posterior:
     """How often the card's fix works on one variant. `pooled` holds the outcomes of all variants, `own` included.
 
-    The prior is what the other variants say, shrunk to the global prior and worth SIBLING_LIMIT outcomes at most. Its
-    own outcomes are left out of it, so nothing counts twice, and a card used on one variant only has one posterior.
+    The prior is what the other variants say, added to the global prior: n outcomes there count as
+    n · SIBLING_LIMIT / (n + SIBLING_LIMIT) here, so each counts less than one of its own. Its own outcomes are left out
+    of the prior: nothing counts twice, and a card used on one variant only has one posterior.
     """
     instant = max(own.as_of, pooled.as_of)
     own, pooled = own.at(instant, half_life), pooled.at(instant, half_life)
     others = (max(0.0, pooled.successes - own.successes), max(0.0, pooled.failures - own.failures))
-    n = math.fsum(others)
-    discount = min(1.0, SIBLING_LIMIT / n) if n else 0.0
+    discount = SIBLING_LIMIT / (SIBLING_LIMIT + sum(others))
     prior = (GLOBAL_PRIOR[0] + others[0] * discount, GLOBAL_PRIOR[1] + others[1] * discount)
     return posterior(own.successes, own.failures, prior)
 

@@ -149,11 +149,18 @@ def test_a_card_used_on_one_variant_has_one_posterior():
     assert learning.variant_fix_rate(own, own, HALF_LIFE) == learning.fix_rate(own)
 
 
-def test_a_new_variant_starts_from_its_siblings_worth_ten_outcomes():
-    pooled = EMPTY.plus(START, HALF_LIFE, successes=90, failures=10)
+def test_a_new_variant_starts_from_its_siblings_worth_less_than_ten_outcomes():
+    pooled = EMPTY.plus(START, HALF_LIFE, successes=72, failures=18)
     fresh = learning.variant_fix_rate(EMPTY, pooled, HALF_LIFE)
-    assert fresh.mean == pytest.approx((1 + 9) / 12)
+    assert fresh.mean == pytest.approx((1 + 7.2) / (2 + 9))
     assert fresh.n == 0
+    assert fresh.low < learning.fix_rate(pooled).low
+
+
+def test_its_own_outcome_weighs_more_than_one_of_a_sibling():
+    own = EMPTY.plus(START, HALF_LIFE, failures=1)
+    pooled = own.plus(START, HALF_LIFE, successes=1)
+    assert learning.variant_fix_rate(own, pooled, HALF_LIFE).mean < learning.fix_rate(pooled).mean == 0.5
 
 
 def test_own_failures_outweigh_siblings():

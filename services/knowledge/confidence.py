@@ -1,0 +1,293 @@
+"""Cards learn from repairs: outcomes, revisits, rejections and ratings, each within the caller's transaction.
+
+Every function here reads a card and writes it back under its revision, so concurrent outcomes conflict in the store and
+`app.database.in_transaction` repeats the loser: none is lost.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pymongo import UpdateOne
+
+from app import clock
+from models.event import ConfidenceUpdated, EffectivenessRecalculated
+from models.failure_card import ConfidenceChange, FailureCard
+from models.learning import CardEvidence, CardOutcome
+from models.technician_action import TechnicianAction
+from models.ticket import Ticket
+from services.events.record import record_all
+from services.knowledge import learning
+from services.knowledge.changes import announce
+from services.knowledge.learning import Decayed, Posterior
+from services.writing import update
+
+HISTORY_KEPT = 200
+"""Entries of the confidence history that stay on the card; all of them are in the event log."""
+POOLED = "*"
+"""In place of a variant: the outcomes of all variants. A variant always contains bars, so it never reads like this."""
+MAX_VARIANTS = 500
+
+
+class _Policy:
+    half_life = timedelta(days=365)
+
+
+def configure(*, half_life_days: float) -> None:
+    """Set after how many days an outcome counts half (Settings.evidence_half_life_days)."""
+    _Policy.half_life = timedelta(days=half_life_days)
+
+
+async def record_outcome(
+    card_id: str,
+    ticket: Ticket,
+    resolution_round: int,
+    action_ids: list[str],
+    success: bool,
+    reason: str,
+    occurred_at: datetime,
+    event_id: str,
+) -> ConfidenceChange | None:
+    """Count whether the card's fix worked in one passage of a ticket. Returns what it did to the score.
+
+    Counts once per card, ticket and passage: called again it changes nothing and returns None, as it does when there is
+    no such card.
+    """
+    passage = {"card_id": card_id, "ticket_id": ticket.id, "resolution_round": resolution_round}
+    card = await FailureCard.find_one({"_id": card_id})
+    if card is None or await CardOutcome.find_one(passage) is not None:
+        return None
+    score = learning.stepped(card.confidence_score, success=success)
+    outcome = CardOutcome(
+        **passage,
+        action_ids=action_ids,
+        variant=variant_of(ticket),
+        success=success,
+        reason=reason,
+        score_change=score - card.confidence_score,
+        occurred_at=occurred_at,
+        event_id=event_id,
+    )
+    await outcome.insert()
+    return await _learn(
+        card, outcome, score, reason, event_id, ticket, successes=int(success), failures=int(not success)
+    )
+
+
+async def take_back(ticket_id: str, resolution_round: int, reason: str, event_id: str) -> list[ConfidenceChange]:
+    """A revisit showed that the passage had not solved the problem: its successes become failures.
+
+    Undoes what each success did to the score, then takes the step of a failure; in counts and evidence the failure
+    stands at the time of the repair. Returns the changes, none if there is no success left to take back.
+    """
+    outcomes = await CardOutcome.find(
+        {"ticket_id": ticket_id, "resolution_round": resolution_round, "success": True, "taken_back_at": None}
+    ).to_list()
+    if not outcomes:
+        return []
+    ticket = await Ticket.find_one({"_id": ticket_id})
+    changes = []
+    # In the order of ids, so that two of these never wait for each other crosswise.
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.card_id):
+        card = await FailureCard.find_one({"_id": outcome.card_id})
+        if card is None:
+            continue
+        outcome = await update(outcome, {"taken_back_at": clock.now()})
+        score = learning.stepped(learning.shifted(card.confidence_score, -outcome.score_change), success=False)
+        changes.append(
+            await _learn(card, outcome, score, reason, event_id, ticket, successes=-1, failures=1, again=True)
+        )
+    return changes
+
+
+async def _learn(
+    card: FailureCard,
+    outcome: CardOutcome,
+    score: float,
+    reason: str,
+    event_id: str,
+    ticket: Ticket | None,
+    *,
+    successes: int,
+    failures: int,
+    again: bool = False,
+) -> ConfidenceChange:
+    """Write score, counts and evidence of a card, with their events. `again`: the use has been counted before."""
+    change = ConfidenceChange(
+        timestamp=clock.now(),
+        previous_score=card.confidence_score,
+        new_score=score,
+        change_reason=reason,
+        ticket_id=outcome.ticket_id,
+        event_id=event_id,
+    )
+    used = card.usage_count + (not again)
+    worked = card.success_count + successes
+    effectiveness = learning.effectiveness(worked, used)
+    rows = await _evidence([card.id], outcome.variant)
+    for row in rows.values():
+        row.add(outcome.occurred_at, successes=successes, failures=failures, outcomes=int(not again))
+    rate = learning.fix_rate(rows[card.id, POOLED].sums)
+    card = await update(
+        card,
+        {
+            "usage_count": used,
+            "success_count": worked,
+            "failure_count": card.failure_count + failures,
+            "effectiveness_score": effectiveness,
+            "confidence_score": score,
+            "confidence_level": learning.level_of(score),
+            "evidence_mean": rate.mean,
+            "evidence_low": rate.low,
+            "evidence_high": rate.high,
+            "evidence_n": rate.n,
+            "last_used_at": max(outcome.occurred_at, card.last_used_at or outcome.occurred_at),
+        },
+        push={"confidence_history": {"$each": [change], "$slice": -HISTORY_KEPT}},
+    )
+    await _store(list(rows.values()))
+    await record_all(
+        [
+            ConfidenceUpdated(
+                card_id=card.id,
+                ticket_id=outcome.ticket_id,
+                previous_score=change.previous_score,
+                new_score=change.new_score,
+                reason=reason,
+            ),
+            EffectivenessRecalculated(
+                card_id=card.id,
+                usage_count=card.usage_count,
+                success_count=card.success_count,
+                failure_count=card.failure_count,
+                effectiveness_score=effectiveness,
+            ),
+        ],
+        site_id=ticket.site_id if ticket else None,
+        organisation_id=ticket.organisation_id if ticket else None,
+    )
+    announce(card.id)
+    return change
+
+
+async def record_rejections(action: TechnicianAction, ticket: Ticket) -> list[str]:
+    """Count the cards that the action ruled out, each once, for the ticket's vehicle variant; returns their ids.
+
+    A card that the same action went on to use was not ruled out. Not idempotent by itself: call it under the receipt of
+    the event that reports the action.
+    """
+    named = {rejected.card_id for rejected in action.rejected_hypotheses} - {None, action.failure_card_used}
+    cards = await FailureCard.find({"_id": {"$in": sorted(named)}}).to_list() if named else []
+    if not cards:
+        return []
+    card_ids = [card.id for card in cards]
+    now = clock.now()
+    bump = {"$inc": {"rejected_count": 1, "revision": 1}, "$set": {"updated_at": now}}
+    await FailureCard.get_pymongo_collection().bulk_write([UpdateOne({"_id": card_id}, bump) for card_id in card_ids])
+    rows = await _evidence(card_ids, variant_of(ticket))
+    for row in rows.values():
+        row.add(action.created_at, rejections=1)
+    await _store(list(rows.values()))
+    announce(*card_ids)
+    return card_ids
+
+
+async def record_rating(card_id: str, rating: int) -> None:
+    """Add a technician's rating (1 to 5) of the card's accuracy. Call it under a receipt, as `record_rejections`."""
+    await FailureCard.get_pymongo_collection().update_one(
+        {"_id": card_id},
+        {"$inc": {"ratings_count": 1, "ratings_sum": rating, "revision": 1}, "$set": {"updated_at": clock.now()}},
+    )
+    announce(card_id)
+
+
+def variant_of(ticket: Ticket) -> str:
+    """The vehicle variant that a ticket is about."""
+    return learning.variant_of(ticket.vehicle_make, ticket.vehicle_model, ticket.vehicle_year)
+
+
+@dataclass
+class _Row:
+    """One stored row of evidence while it is being changed."""
+
+    card_id: str
+    variant: str
+    sums: Decayed
+    outcomes: int = 0
+
+    def add(
+        self, occurred_at: datetime, *, successes: int = 0, failures: int = 0, rejections: int = 0, outcomes: int = 0
+    ) -> None:
+        self.sums = self.sums.plus(
+            occurred_at, _Policy.half_life, successes=successes, failures=failures, rejections=rejections
+        )
+        self.outcomes += outcomes
+
+
+async def _evidence(card_ids: list[str], variant: str) -> dict[tuple[str, str], _Row]:
+    """The rows of these cards for the variant and for all variants, empty ones where nothing is stored."""
+    wanted = {f"{card_id}|{kind}": (card_id, kind) for card_id in card_ids for kind in (variant, POOLED)}
+    stored = {row.id: row for row in await CardEvidence.find({"_id": {"$in": list(wanted)}}).to_list()}
+    empty = Decayed(clock.now())
+    return {key: _row(stored[row_id]) if row_id in stored else _Row(*key, empty) for row_id, key in wanted.items()}
+
+
+async def _store(rows: list[_Row]) -> None:
+    now = clock.now()
+    await CardEvidence.get_pymongo_collection().bulk_write(
+        [
+            UpdateOne(
+                {"_id": f"{row.card_id}|{row.variant}"},
+                {
+                    "$set": {
+                        "successes": row.sums.successes,
+                        "failures": row.sums.failures,
+                        "rejections": row.sums.rejections,
+                        "as_of": row.sums.as_of,
+                        "outcomes": row.outcomes,
+                        "updated_at": now,
+                    },
+                    "$inc": {"revision": 1},
+                    "$setOnInsert": {"card_id": row.card_id, "variant": row.variant, "created_at": now},
+                },
+                upsert=True,
+            )
+            for row in rows
+        ]
+    )
+
+
+def _row(stored: CardEvidence) -> _Row:
+    sums = Decayed(stored.as_of, stored.successes, stored.failures, stored.rejections)
+    return _Row(stored.card_id, stored.variant, sums, stored.outcomes)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a card on one variant, or on all (`variant` is then "*"), decayed to now.
+
+    `outcomes` is the plain number of repairs, `rejections` the decayed number of times it was ruled out.
+    """
+
+    variant: str
+    outcomes: int
+    fix_rate: Posterior
+    rejections: float
+    acceptance: Posterior
+
+
+async def evidence_of(card_id: str) -> tuple[Evidence, list[Evidence]]:
+    """The card's evidence over all variants, and on each (the MAX_VARIANTS with most outcomes), as of now."""
+    now = clock.now()
+    found = await CardEvidence.find({"card_id": card_id}).to_list()
+    rows = {row.variant: _row(row) for row in found}
+    pooled = rows.pop(POOLED, None) or _Row(card_id, POOLED, Decayed(now))
+    everywhere = pooled.sums.at(now, _Policy.half_life)
+    variants = sorted(rows.values(), key=lambda row: (-row.outcomes, row.variant))[:MAX_VARIANTS]
+    return _shown(pooled, everywhere, everywhere), [
+        _shown(row, row.sums.at(now, _Policy.half_life), everywhere) for row in variants
+    ]
+
+
+def _shown(row: _Row, sums: Decayed, pooled: Decayed) -> Evidence:
+    rate = learning.variant_fix_rate(sums, pooled, _Policy.half_life)
+    return Evidence(row.variant, row.outcomes, rate, sums.rejections, learning.acceptance(sums))
