@@ -88,7 +88,7 @@ class Processor:
         self.batch = batch
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._claims = 0
-        self._due: deque[str] = deque()
+        self._due: deque[tuple[str, int]] = deque()
         self._claiming = asyncio.Lock()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -99,7 +99,10 @@ class Processor:
         is a dead one's and need not wait for its lease to run out."""
         if alone:
             with acting_as(system("events")):
-                await self._release({"status": EventStatus.processing}, attempted=True)
+                # The attempt stays counted: what a process had in hand when it died may be what killed it.
+                await EfiEvent.get_pymongo_collection().update_many(
+                    {"status": EventStatus.processing}, {"$set": FREE, "$inc": {"revision": 1}}
+                )
         on_recorded(self._wake.set)
         self._stopping = False
         self._tasks = [asyncio.create_task(self._work(), name=f"events-{n}") for n in range(self.workers)]
@@ -143,7 +146,7 @@ class Processor:
         claim, events = await self._claim(limit)
         if not events:
             return Tally()
-        renewal = asyncio.create_task(self._keep_lease(claim, [event.id for event in events]))
+        renewal = asyncio.create_task(self._keep_lease(claim))
         marks: list[UpdateOne] = []
         tally = Tally()
         try:
@@ -156,54 +159,50 @@ class Processor:
             renewal.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await renewal
-            if marks:
-                await EfiEvent.get_pymongo_collection().bulk_write(marks, ordered=False)
-            if len(marks) < len(events):
-                await self._release({"_id": {"$in": [event.id for event in events[len(marks) :]]}, "claimed_by": claim})
+            given_back = [_update(event.id, event.revision, FREE, attempts=-1) for event in events[len(marks) :]]
+            await _write(marks + given_back)
         return tally
 
     async def _claim(self, limit: int) -> tuple[str, list[EfiEvent]]:
-        """Up to `limit` due events, oldest first, that nobody else works on, and the mark they are claimed under."""
-        collection = EfiEvent.get_pymongo_collection()
+        """Up to `limit` due events, oldest first, that nobody else works on, and the name they are claimed under."""
         async with self._claiming:
             while True:
                 if not self._due:
                     self._due.extend(await self._look_up())
                 if not self._due:
                     return "", []
-                ids = [self._due.popleft() for _ in range(min(limit, len(self._due)))]
-                now = clock.now()
+                candidates = dict(self._due.popleft() for _ in range(min(limit, len(self._due))))
                 self._claims += 1
                 claim = f"{self.name}:{self._claims}"
-                claimed = await collection.update_many(
-                    {"_id": {"$in": ids}, "$or": [_waiting(now), _abandoned(now)]},
-                    {
-                        "$set": {
-                            "status": EventStatus.processing,
-                            "claimed_by": claim,
-                            "lease_until": now + self.lease,
-                            "updated_at": now,
-                        },
-                        "$inc": {"attempts": 1, "revision": 1},
-                    },
-                )
-                if claimed.modified_count:
-                    mine = EfiEvent.find({"_id": {"$in": ids}, "claimed_by": claim})
-                    return claim, await mine.sort([("_id", 1)]).to_list()
+                now = clock.now()
+                change = {
+                    "status": EventStatus.processing,
+                    "claimed_by": claim,
+                    "lease_until": now + self.lease,
+                    "updated_at": now,
+                }
+                await _write([_update(id_, seen, change, attempts=1) for id_, seen in candidates.items()])
+                events = await EfiEvent.find({"_id": {"$in": list(candidates)}}).sort([("_id", 1)]).to_list()
+                if mine := [event for event in events if event.claimed_by == claim]:
+                    return claim, mine
 
-    async def _look_up(self) -> list[str]:
+    async def _look_up(self) -> list[tuple[str, int]]:
+        """Ids and revisions of due events: those whose worker has died first, then by when they became due."""
         now = clock.now()
         collection = EfiEvent.get_pymongo_collection()
-        abandoned = collection.find(_abandoned(now), {"_id": 1, "status": 1}).limit(READ_AHEAD)
-        due = collection.find(_waiting(now), {"_id": 1, "status": 1}).sort([("available_at", 1), ("_id", 1)])
-        return [found["_id"] async for found in abandoned] + [found["_id"] async for found in due.limit(READ_AHEAD)]
+        fields = {"_id": 1, "revision": 1}
+        abandoned = collection.find({"status": EventStatus.processing, "lease_until": {"$lte": now}}, fields)
+        waiting = collection.find({"status": EventStatus.pending, "available_at": {"$lte": now}}, fields)
+        due = await abandoned.limit(READ_AHEAD).to_list()
+        due += await waiting.sort([("available_at", 1), ("_id", 1)]).limit(READ_AHEAD).to_list()
+        return [(found["_id"], found["revision"]) for found in due]
 
-    async def _keep_lease(self, claim: str, ids: list[str]) -> None:
+    async def _keep_lease(self, claim: str) -> None:
         while True:
             await asyncio.sleep(self.lease.total_seconds() / 3)
             try:
                 await EfiEvent.get_pymongo_collection().update_many(
-                    {"_id": {"$in": ids}, "claimed_by": claim, "status": EventStatus.processing},
+                    {"status": EventStatus.processing, "claimed_by": claim},
                     {"$set": {"lease_until": clock.now() + self.lease}},
                 )
             except PyMongoError as error:
@@ -233,8 +232,7 @@ class Processor:
         metrics.LAG_SECONDS.observe(max(0.0, (now - event.available_at).total_seconds()))
         tally, change = self._outcome(event, errors, now)
         change |= {"results": results, "lease_until": None, "updated_at": now}
-        mine = {"_id": event.id, "claimed_by": event.claimed_by}
-        marks.append(UpdateOne(mine, {"$set": change, "$inc": {"revision": 1}}))
+        marks.append(_update(event.id, event.revision, change))
         return tally
 
     def _outcome(self, event: EfiEvent, errors: list[str], now: Any) -> tuple[Tally, dict[str, Any]]:
@@ -247,8 +245,7 @@ class Processor:
             log.error("an event became a dead letter", event_id=event.id, event_type=event.event_type, error=error)
             return Tally(dead=1), {"status": EventStatus.dead, "error": error}
         metrics.EVENTS.labels(event.event_type, "failed").inc()
-        again = {"status": EventStatus.pending, "claimed_by": None, "available_at": now + self._delay(event.attempts)}
-        return Tally(failed=1), {**again, "error": error}
+        return Tally(failed=1), {**FREE, "available_at": now + self._delay(event.attempts), "error": error}
 
     def _delay(self, attempts: int) -> timedelta:
         # The jitter keeps events that failed together, of one cause, from coming back together.
@@ -276,28 +273,18 @@ class Processor:
                 raise
             return receipt.result
 
-    async def _release(self, claimed: dict[str, Any], *, attempted: bool = False) -> None:
-        """Give claimed events back; unless `attempted`, as if they had not been taken.
 
-        What a process had in hand when it died counts as attempted: it may be what killed it.
-        """
-        await EfiEvent.get_pymongo_collection().update_many(
-            claimed,
-            {
-                "$set": {
-                    "status": EventStatus.pending,
-                    "claimed_by": None,
-                    "lease_until": None,
-                    "updated_at": clock.now(),
-                },
-                "$inc": {"attempts": 0 if attempted else -1, "revision": 1},
-            },
-        )
+FREE = {"status": EventStatus.pending, "claimed_by": None, "lease_until": None}
 
 
-def _waiting(now: Any) -> dict[str, Any]:
-    return {"status": EventStatus.pending, "available_at": {"$lte": now}}
+def _update(event_id: str, revision: int, change: dict[str, Any], *, attempts: int = 0) -> UpdateOne:
+    """A change of an event as it was read. The revision tells whether the claim still holds: who takes the event next
+    raises it."""
+    counts = {"revision": 1, "attempts": attempts}
+    return UpdateOne({"_id": event_id, "revision": revision}, {"$set": change, "$inc": counts})
 
 
-def _abandoned(now: Any) -> dict[str, Any]:
-    return {"status": EventStatus.processing, "lease_until": {"$lte": now}}
+async def _write(updates: list[UpdateOne]) -> None:
+    """Within a transaction, since that costs one sync to disk for all of them."""
+    if updates:
+        await in_transaction(lambda: EfiEvent.get_pymongo_collection().bulk_write(updates, ordered=False))
