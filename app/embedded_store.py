@@ -5,6 +5,7 @@ replica set, else SecantusDB's. Everything lives in the folder `store` of the da
 
     mongod/ or secantus/   the server's files; which of the two exists decides which server opens it again
     secret                 the generated password of the user `efi` (0600); also mongod's key file
+    url                    where the running store is reached, password included (0600)
     server.log             what the server printed
     service.lock           held by the service that uses the directory
     server.lock            held by the server for as long as its process exists
@@ -43,6 +44,10 @@ class EmbeddedStoreError(RuntimeError):
     """The embedded store cannot be started; the message says in one sentence what to do."""
 
 
+class StoreInUse(EmbeddedStoreError):
+    """Another process has opened this data directory."""
+
+
 @dataclass(frozen=True)
 class StoreHandle:
     """A running store. `url` carries the credentials; `pid` is the server's process."""
@@ -55,6 +60,9 @@ class StoreHandle:
 
     async def stop(self) -> None:
         """Ends the server in good order and gives the data directory free. Calling it again does nothing."""
+        if self._service_lock.closed:
+            return
+        Path(self._service_lock.name).with_name("url").unlink(missing_ok=True)
         await asyncio.to_thread(_release, self._guardian)
         self._service_lock.close()
 
@@ -65,7 +73,8 @@ async def start_embedded_store(
     """Starts the store under `data_dir` and returns when it accepts writes.
 
     `cache_size` is a number with a unit, such as 256MB or 2GB. The store ends with this process however that ends.
-    Raises EmbeddedStoreError when no server is found, another service uses the directory, or the start fails.
+    Raises EmbeddedStoreError when no server is found or the start fails, and StoreInUse when another service uses the
+    directory.
     """
     try:
         store = _Store(data_dir, cache_size)
@@ -84,6 +93,21 @@ async def start_embedded_store(
         raise EmbeddedStoreError(f"The embedded store cannot be started in {data_dir}: {error}") from error
 
 
+async def url_of_running_store(data_dir: Path, *, patience_seconds: float = 30) -> str:
+    """Where the store is reached that another process of this user has opened, or is about to open, under `data_dir`.
+
+    Raises EmbeddedStoreError if none has.
+    """
+    folder = _folder(data_dir)
+    with contextlib.suppress(FileNotFoundError, TimeoutError):
+        async with asyncio.timeout(patience_seconds):
+            while _in_use(folder):
+                with contextlib.suppress(FileNotFoundError):
+                    return (folder / "url").read_text(encoding="ascii")
+                await asyncio.sleep(POLL_SECONDS)
+    raise EmbeddedStoreError(f"No service has opened the store in {data_dir}.")
+
+
 class _Store:
     """One start: what is on disk, and the command that serves it."""
 
@@ -97,9 +121,10 @@ class _Store:
         self.service_lock = (self.folder / "service.lock").open("a")
         if not _locked(self.service_lock):
             self.service_lock.close()
-            raise EmbeddedStoreError(
+            raise StoreInUse(
                 f"Another service is using {data_dir}: stop it first, or set EFI_DATA_DIR to a directory of its own."
             )
+        (self.folder / "url").unlink(missing_ok=True)  # of a service that was killed
 
     async def start(self) -> StoreHandle:
         self.files.mkdir(mode=0o700, exist_ok=True)
@@ -116,6 +141,7 @@ class _Store:
                     await _become_primary(client, port)
                     # A transaction of a client that died with the last service would go on holding its locks.
                     await client.admin.command("killAllSessions", [])
+                _write_secret(self.folder / "url", url)
             except BaseException:
                 _release(guardian)
                 raise
@@ -138,10 +164,7 @@ class _Store:
                     await client.admin.command("updateUser", USER, pwd=secret)
         finally:
             await asyncio.to_thread(_release, guardian)
-        draft = self.secret.with_suffix(".new")
-        draft.touch(mode=0o600)
-        draft.write_text(secret, encoding="ascii")
-        draft.replace(self.secret)
+        _write_secret(self.secret, secret)
 
     async def _serve(self, server_lock: IO[str], *, authenticated: bool) -> tuple[subprocess.Popen[str], int, int]:
         """Starts the server under its guardian; returns guardian, port and the server's process id."""
@@ -224,6 +247,19 @@ def _locked(file: IO[str]) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _in_use(folder: Path) -> bool:
+    with (folder / "service.lock").open("r") as file:
+        return not _locked(file)
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """For this user's eyes only, and whole or not at all."""
+    draft = path.with_suffix(".new")
+    draft.touch(mode=0o600)
+    draft.write_text(text, encoding="ascii")
+    draft.replace(path)
 
 
 def _release(guardian: subprocess.Popen[str]) -> None:

@@ -16,7 +16,13 @@ from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from app import embedded_store, store_guardian
-from app.embedded_store import EmbeddedStoreError, StoreHandle, start_embedded_store
+from app.embedded_store import (
+    EmbeddedStoreError,
+    StoreHandle,
+    StoreInUse,
+    start_embedded_store,
+    url_of_running_store,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -292,3 +298,16 @@ def test_the_guardian_passes_a_request_to_stop_on(tmp_path):
     asyncio.run(store.stop())
     with MongoClient(store.url, serverSelectionTimeoutMS=200) as client, pytest.raises(PyMongoError):
         client.admin.command("ping")
+
+
+async def test_another_process_finds_the_running_store(tmp_path):
+    with pytest.raises(EmbeddedStoreError, match="No service has opened"):
+        await url_of_running_store(tmp_path)
+    async with running(tmp_path) as (store, _):
+        assert await url_of_running_store(tmp_path) == store.url
+        assert (tmp_path / "store" / "url").stat().st_mode & 0o077 == 0
+        with pytest.raises(StoreInUse):
+            await start_embedded_store(tmp_path)
+    with pytest.raises(EmbeddedStoreError, match="No service has opened"):
+        await url_of_running_store(tmp_path)
+    await store.stop()  # again, and harmless
