@@ -8,6 +8,9 @@ range or `$in`. One condition more, an `$or` or a `$ne`, and it reads the whole 
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pymongo import AsyncMongoClient
+
+from tests.query_plans import stages, watched
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -48,16 +51,6 @@ async def indexed(things):
     return things
 
 
-def stages(plan) -> set[str]:
-    """The names of all stages in a plan, at any depth."""
-    if isinstance(plan, list):
-        return set().union(*map(stages, plan))
-    if not isinstance(plan, dict):
-        return set()
-    own = {plan["stage"]} if isinstance(plan.get("stage"), str) else set()
-    return own.union(*map(stages, plan.values()))
-
-
 @pytest.mark.parametrize("query", INDEXED)
 async def test_a_find_is_answered_from_an_index(indexed, query):
     plan = (await indexed.find(query).explain())["queryPlanner"]["winningPlan"]
@@ -77,3 +70,25 @@ async def test_a_second_match_stage_keeps_the_index(database, indexed):
     assert "IXSCAN" in stages(plan)
     assert "COLLSCAN" not in stages(plan)
     assert [one["_id"] for one in found] == [n for n in range(200) if n % 4 == 1 and n % 9 == 3]
+
+
+async def test_a_watch_names_the_queries_without_an_index(database_url, database_name, indexed):
+    with watched() as queries:
+        async with AsyncMongoClient(database_url) as client:
+            things = client[database_name].things
+            await things.find({"site": "s1"}).to_list()
+            await things.find({"nobody": 1}).to_list()
+            await things.find({"nobody": 2}).to_list()
+            await things.update_one({"_id": 1}, {"$set": {"revision": 2}})
+            await things.delete_many({"gone": {"$lt": 1}})
+            await things.find_one_and_update({"_id": 1}, {"$inc": {"revision": 1}})
+            await (await things.aggregate([{"$match": {"codes": "c1"}}, {"$match": {"x": 1}}])).to_list()
+            await (await things.aggregate([{"$group": {"_id": "$site"}}])).to_list()
+    await indexed.find({"outside": 1}).to_list()
+
+    assert await queries.scans(indexed.database) == {
+        "find things {nobody: ?}",
+        "delete things {gone: {$lt: ?}}",
+        "findAndModify things {_id: ?}",
+        "aggregate things {}",
+    }
