@@ -5,7 +5,7 @@ from importlib.metadata import version
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pymongo.errors import ConnectionFailure, DuplicateKeyError, PyMongoError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -83,13 +83,26 @@ async def _http_exception(request: Request, error: HTTPException) -> Response:
     if error.status_code == 404:
         shown = NotFound(f"There is nothing at {request.url.path[:200]}.")
     elif error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        shown = MethodNotAllowed(f"{request.method} is not known here; try {allowed}.", allowed=allowed)
+        allowed = _methods(request)
+        shown = MethodNotAllowed(f"{request.method} is not known here; try {', '.join(allowed)}.", allowed=allowed)
+        shown.headers["Allow"] = ", ".join(allowed)
     else:
         shown = Malformed(error.detail)
         shown.status = error.status_code
-    shown.headers.update(error.headers or {})
+    shown.headers = {**(error.headers or {}), **shown.headers}
     return render(shown, request_id(request))
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods that this path knows, over all routes: the framework names those of the first only."""
+    path = request.url.path
+    routes = iter_route_contexts(request.app.routes)
+    return sorted({method for route in routes if _covers(route, path) for method in route.methods or ()})
+
+
+def _covers(route: RouteContext, path: str) -> bool:
+    pattern = getattr(route.original_route, "path_regex", None)
+    return pattern is not None and pattern.match(path) is not None
 
 
 async def _duplicate_key(request: Request, error: DuplicateKeyError) -> Response:

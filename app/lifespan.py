@@ -1,55 +1,73 @@
 """Start and stop: the store, then what works on it, then what runs by the clock; stopped in reverse order."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 import structlog
 from fastapi import FastAPI
+from pymongo.errors import PyMongoError
 
 from app import database
-from app.embedded_store import start_embedded_store
 from app.migrations import migrate
 from app.security import acting_as, system
 from app.settings import Settings
-from models import ALL_DOCUMENTS
+from app.store import OpenStore, open_store
 from services.accounts import users
 
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a part of the service does. `off` is a decision, with its reason; `failing` is not."""
+
+    status: Literal["ok", "off", "failing"]
+    detail: str = ""
+
+
+Check = Callable[[], Awaitable[Condition]]
+
+
 @dataclass
 class Service:
-    """What runs. `off` names what does not, each with the reason."""
+    """What runs."""
 
-    store: str
-    first_password: str | None = None
-    off: dict[str, str] = field(default_factory=dict)
+    store: OpenStore
+    checks: dict[str, Check] = field(default_factory=dict)
 
-
-@asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[str]:
-    """Connect to the store, starting the embedded one if none is set; yields which it is."""
-    async with AsyncExitStack() as stack:
-        url, kind = settings.mongo_url, "EFI_MONGO_URL"
-        if not url:
-            handle = await start_embedded_store(settings.data_dir, cache_size=settings.store_cache)
-            stack.push_async_callback(handle.stop)
-            url, kind = handle.url, f"embedded ({handle.kind})"
-        await database.connect(url, settings.mongo_database, ALL_DOCUMENTS)
-        stack.push_async_callback(database.disconnect)
-        yield kind
+    async def conditions(self) -> dict[str, Condition]:
+        """The condition of every part, asked now."""
+        return {name: await check() for name, check in self.checks.items()}
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Runs around everything that the application answers.
+
+    Leaves a `Service` as `app.state.service`, and the first admin's password, if it had to be made up, as
+    `app.state.first_password`.
+    """
     settings: Settings = app.state.settings
     async with AsyncExitStack() as stack:
-        service = Service(store=await stack.enter_async_context(open_store(settings)))
+        store = await stack.enter_async_context(open_store(settings))
+        service = Service(store, checks={"store": _store_condition(store)})
         await migrate()
         with acting_as(system("start")):
-            service.first_password = await users.ensure_admin(settings)
+            app.state.first_password = await users.ensure_admin(settings)
         app.state.service = service
-        log.info("started", store=service.store, off=service.off)
+        log.info("started", store=store.kind)
         yield
         log.info("stopping")
+
+
+def _store_condition(store: OpenStore) -> Check:
+    async def check() -> Condition:
+        try:
+            await database.ping()
+        except PyMongoError as error:
+            return Condition("failing", str(error))
+        return Condition("ok", store.kind)
+
+    return check

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 
 import structlog
+from pymongo.errors import ConnectionFailure
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.embedded_store import EmbeddedStoreError
 from app.errors import EfiError, TooLarge
 from app.ids import new_id
 from app.metrics import REQUEST_SECONDS, REQUESTS
@@ -152,3 +154,37 @@ class BodyLimit:
 async def _drain(receive: Receive) -> None:
     while (await receive()).get("more_body", False):
         pass
+
+
+class StartErrors:
+    """Tells the server in one sentence why the service cannot start, where the reason is known.
+
+    Wraps the whole application: the framework would hand over a traceback.
+    """
+
+    EXPECTED = (EmbeddedStoreError, EfiError, ConnectionFailure)
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self.app(scope, receive, send)
+            return
+        failure: Message | None = None
+
+        async def hold_failures(message: Message) -> None:
+            nonlocal failure
+            if message["type"] == "lifespan.startup.failed":
+                failure = message
+            else:
+                await send(message)
+
+        try:
+            await self.app(scope, receive, hold_failures)
+        except self.EXPECTED as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+        except BaseException:
+            if failure is not None:
+                await send(failure)
+            raise

@@ -44,6 +44,13 @@ async def get(user_id: str) -> User:
     return user
 
 
+async def with_address(email: str) -> User:
+    user = await User.find_one({"email": email.lower()})
+    if user is None:
+        raise NotFound.of("user", email)
+    return user
+
+
 async def list_users(
     *,
     role: Role | None = None,

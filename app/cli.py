@@ -1,0 +1,87 @@
+"""The command line: `efi serve`, and work on the store beside it.
+
+Commands import what they need when they run, so that asking for help stays quick.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import typer
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="efi",
+    help="EV Failure Intelligence: failure knowledge that learns from every repair.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _commands() -> None:
+    """Keeps `efi` a group of commands however few there are."""
+
+
+@app.command()
+def serve() -> None:
+    """Start the service. Settings are environment variables: EFI_HOST, EFI_PORT, EFI_DATA_DIR, EFI_MONGO_URL …"""
+    import server
+
+    server.main()
+
+
+@app.command()
+def migrate() -> None:
+    """Bring what is stored up to this release. The service does it by itself when it starts."""
+    from app.migrations import migrate as run_steps
+
+    steps = with_store("migrate", run_steps)
+    typer.echo("\n".join(steps) if steps else "Nothing to do.")
+
+
+@app.command()
+def password(email: str) -> None:
+    """Give an account a new password, for instance when an admin has lost theirs."""
+    from services.accounts import users
+
+    new = typer.prompt("New password", hide_input=True, confirmation_prompt=True)
+
+    async def change() -> None:
+        await users.set_password(await users.with_address(email), new)
+
+    with_store("password", change)
+    typer.echo("Changed; all sessions of this account have ended.")
+
+
+def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
+    """Run `work` on the store as the command's own actor, also while the service runs; returns what it returns.
+
+    An expected error ends the process with a sentence instead of a traceback.
+    """
+    from pymongo.errors import ConnectionFailure
+
+    from app.embedded_store import EmbeddedStoreError
+    from app.errors import EfiError
+    from app.logs import configure_logs
+    from app.security import acting_as, system
+    from app.settings import Settings
+    from app.store import open_store
+
+    async def run(settings: Settings) -> T:
+        async with open_store(settings, share=True):
+            with acting_as(system(command)):
+                return await work()
+
+    settings = Settings()
+    configure_logs(settings.log_level, as_json=settings.env == "production")
+    try:
+        return asyncio.run(run(settings))
+    except (EmbeddedStoreError, ConnectionFailure, EfiError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    app()
