@@ -1,8 +1,8 @@
 """The store's contract: the forms of query that are answered from an index.
 
 SecantusDB uses an index only if the query names nothing but a prefix of its fields: equalities first, then at most one
-range or `$in`. One condition more, an `$or` or a `$ne`, and it reads the whole collection, `_id` or not. A second
-`$match` stage takes further conditions without that price.
+range or `$in`, in any order. With one condition more, an `$and`, an `$or` or a `$ne` it reads the whole collection,
+`_id` or not. A second `$match` stage takes further conditions without that price.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,8 @@ INDEXED = [
     {"_id": {"$gte": 10, "$lt": 20}},
     {"_id": 7, "revision": 1},
     {"site": "s1"},
+    {"_id": 9, "site": "s1"},
+    {"site": "s1", "_id": {"$lt": 100}},
     {"site": "s1", "at": {"$gte": NOW, "$lt": NOW + HOUR}},
     {"site": "s1", "at": NOW + HOUR / 10},
     {"site": "s1", "at": {"$in": [NOW + HOUR / 10]}},
@@ -33,6 +35,7 @@ INDEXED = [
 async def indexed(things):
     await things.create_index([("_id", 1), ("revision", 1)])
     await things.create_index([("site", 1), ("at", 1)])
+    await things.create_index([("site", 1), ("_id", -1)])
     await things.create_index("codes")
     await things.create_index("title")
     await things.insert_many(
