@@ -1,6 +1,10 @@
 """Reading the event log, and what an admin does with dead letters."""
 
-from dataclasses import dataclass
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,11 +13,15 @@ from app.errors import Conflict, NotFound
 from app.ids import earliest_id
 from models.enums import EventStatus
 from models.event import EfiEvent, EventType
-from services.paging import Page, page
+from services.events.record import forget, on_recorded
+from services.paging import MAX_LIMIT, Page, page
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clocks of two replicas may differ: ids carry the time of the replica that made them."""
-MAX_PROCESSED_AT_ONCE = 500
+COMMIT_DELAY = timedelta(seconds=5)
+"""An event gets its id before its transaction commits, so events may appear behind younger ones, this late at most."""
+LOOK_SECONDS = 1.0
+PAUSE_SECONDS = 0.2
 
 
 class NotDead(Conflict):
@@ -87,3 +95,44 @@ async def _bury(event: EfiEvent, change: dict[str, Any]) -> EfiEvent:
     if not changed.matched_count:
         raise NotDead(f"Event {event.id} is {event.status}; only a dead letter can be replayed or discarded.")
     return await get_event(event.id)
+
+
+async def follow(wanted: EventFilter, *, last_seen: str | None, seconds: float) -> AsyncIterator[EfiEvent | None]:
+    """Events as they are recorded, for `seconds`, oldest first; None whenever there was nothing for a while.
+
+    `last_seen` is the id of the last event that the reader got: what came after it follows first, and what was recorded
+    shortly before it may follow once more. Raises NotFound if there is no such event.
+    """
+    start = (await get_event(last_seen)).created_at - COMMIT_DELAY if last_seen else clock.now()
+    told: dict[str, datetime] = {last_seen: start} if last_seen else {}
+    deadline = time.monotonic() + seconds
+    recorded = asyncio.Event()
+    on_recorded(recorded.set)
+    try:
+        while True:
+            recorded.clear()
+            looked = clock.now()
+            async for event in _since(wanted, start):
+                if event.id not in told:
+                    told[event.id] = event.created_at
+                    yield event
+            if (left := deadline - time.monotonic()) <= 0:
+                return
+            start = max(start, looked - COMMIT_DELAY)
+            told = {id_: at for id_, at in told.items() if at >= start}
+            await asyncio.sleep(min(PAUSE_SECONDS, left))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(recorded.wait(), min(LOOK_SECONDS, left))
+            yield None
+    finally:
+        forget(recorded.set)
+
+
+async def _since(wanted: EventFilter, start: datetime) -> AsyncIterator[EfiEvent]:
+    query, after = replace(wanted, since=start), None
+    while True:
+        found = await list_events(query, limit=MAX_LIMIT, after=after, newest_first=False)
+        for event in found.items:
+            yield event
+        if (after := found.next) is None:
+            return
