@@ -37,7 +37,7 @@ ADVICE = "install one (`make run` installs SecantusDB, a mongod on PATH serves a
 POLL_SECONDS = 0.02
 NOT_YET_INITIALIZED = 94
 USER_ALREADY_EXISTS = 51003
-_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_UNITS = {"M": 1 << 20, "G": 1 << 30}
 
 
 class EmbeddedStoreError(RuntimeError):
@@ -234,7 +234,7 @@ def _find_server(folder: Path) -> tuple[str, str]:
 
 
 def _bytes(size: str) -> int:
-    found = re.fullmatch(r"(\d+)\s*([KMG])B?", size.strip(), re.IGNORECASE)
+    found = re.fullmatch(r"(\d+)\s*([MG])B?", size.strip(), re.IGNORECASE)
     if found is None or int(found[1]) == 0:
         raise EmbeddedStoreError(f"The store's cache size {size!r} is no number with a unit, such as 256MB or 2GB.")
     return int(found[1]) * _UNITS[found[2].upper()]

@@ -263,7 +263,7 @@ async def test_a_server_that_never_listens_is_given_up(tmp_path, fake_mongod):
     assert gone(int((tmp_path / "pid").read_text()))
 
 
-@pytest.mark.parametrize("size", ["", "lots", "0MB", "256", "-1GB"])
+@pytest.mark.parametrize("size", ["", "lots", "0MB", "256", "512KB", "-1GB"])
 async def test_an_unreadable_cache_size_is_named(tmp_path, size):
     with pytest.raises(EmbeddedStoreError, match="cache size"):
         await start_embedded_store(tmp_path, cache_size=size)
