@@ -14,11 +14,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from app.errors import Invalid
-from matching.codes import InvalidCode, normalise_code
 from models.failure_card import CardContent
 from models.symptom import SymptomContent
 from models.vehicle import VehicleContent
-from services.knowledge.diagnostic_tree import check_tree
+from services.knowledge.content import completed
+from services.knowledge.symptoms import name_key
 
 FOLDER = Path(__file__).parent
 _KEY = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
@@ -57,6 +57,7 @@ def load_starter(folder: Path = FOLDER) -> StarterKnowledge:
     symptoms = _read(folder, "symptoms/*.yaml", SymptomContent, faults, key="symptom_code")
     cards = _read(folder, "failure_cards/*.yaml", CardContent, faults)
     vehicles = _read(folder, "vehicles.yaml", VehicleContent, faults)
+    _require_own_names(symptoms, faults)
     library = {content.symptom_code for _, content in symptoms}
     checked = [(entry.key, _checked(entry, card, library, faults)) for entry, card in cards]
     if faults:
@@ -103,26 +104,28 @@ def _entries(path: Path, name: str, key: str, faults: _Faults) -> Iterator[_Entr
             faults.note(f"{name}[{number}].{key}", "must be there; a key is lower-case words joined by hyphens")
 
 
+def _require_own_names(symptoms: list[tuple[_Entry, SymptomContent]], faults: _Faults) -> None:
+    places: dict[str, str] = {}
+    for entry, content in symptoms:
+        if (first := places.setdefault(name_key(content.name), entry.place)) != entry.place:
+            faults.note(f"{entry.place}.name", f"{first} has this name already")
+
+
 def _checked(entry: _Entry, card: CardContent, library: set[str], faults: _Faults) -> CardContent:
-    """The card with its tree completed; what pydantic cannot know is checked here."""
-    of_symptoms = [symptom.symptom_code for symptom in card.symptoms if symptom.symptom_code]
-    for code in sorted({*of_symptoms, *card.symptom_codes} - library):
-        faults.note(f"{entry.place}.symptom_codes", f"{code} is not in the symptom library")
-    if set(of_symptoms) != set(card.symptom_codes):
+    """The card completed as the service would; what pydantic cannot know is checked here."""
+    of_symptoms = {symptom.symptom_code for symptom in card.symptoms if symptom.symptom_code}
+    for code in sorted(of_symptoms - library):
+        faults.note(f"{entry.place}.symptoms", f"{code} is not in the symptom library")
+    if of_symptoms != set(card.symptom_codes):
         faults.note(f"{entry.place}.symptom_codes", "must name the same symptoms as the field symptoms")
-    for code in card.error_codes:
-        try:
-            normalise_code(code)
-        except InvalidCode as invalid:
-            faults.note(f"{entry.place}.error_codes", str(invalid))
     if card.diagnostic_tree is None:
         faults.note(f"{entry.place}.diagnostic_tree", "must be there")
         return card
     # Named after the card, so that loading the same file again changes nothing.
     named = card.diagnostic_tree.model_copy(update={"tree_id": f"tree_{entry.key.replace('-', '_')}"})
     try:
-        return card.model_copy(update={"diagnostic_tree": check_tree(named)})
-    except Invalid as unsound:
-        for fault in unsound.extra["errors"]:
+        return completed(card.model_copy(update={"diagnostic_tree": named}))
+    except Invalid as broken:
+        for fault in broken.extra["errors"]:
             faults.note(f"{entry.place}.{fault['field']}", fault["rule"])
         return card
