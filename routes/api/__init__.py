@@ -1,6 +1,18 @@
 """The HTTP API: one router per capability."""
 
-from routes.api import auth, health, inbox, organisations, sites, users, vehicles
+from routes.api import (
+    auth,
+    health,
+    inbox,
+    organisations,
+    part_usage,
+    parts,
+    sites,
+    technician_actions,
+    tickets,
+    users,
+    vehicles,
+)
 
 ROUTERS = [
     auth.router,
@@ -8,6 +20,10 @@ ROUTERS = [
     organisations.router,
     sites.router,
     vehicles.router,
+    tickets.router,
+    technician_actions.router,
+    part_usage.router,
+    parts.router,
     inbox.router,
     health.router,
 ]

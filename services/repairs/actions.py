@@ -51,8 +51,8 @@ async def record(content: ActionContent, *, technician_id: str | None = None) ->
         await require_cards(_cards_named(content))
         technician = await _technician(technician_id)
         action = TechnicianAction(
-            **content.model_dump(exclude={"completed_at"}),
-            completed_at=content.completed_at or clock.now(),
+            **{name: getattr(content, name) for name in ActionContent.model_fields}
+            | {"completed_at": content.completed_at or clock.now()},
             technician_id=technician.id,
             technician_name=technician.name,
             site_id=ticket.site_id,

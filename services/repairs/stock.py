@@ -25,7 +25,8 @@ async def add_part(content: PartContent, *, site_id: str, quantity: int = 0) -> 
     """Stock a new part at a site. Raises Duplicate if the site has that part number already."""
     if not works_at(current_actor(), site_id) or await Site.find_one({"_id": site_id}) is None:
         raise Invalid.field("site_id", "names no site that you act for", site_id)
-    part = Part(**content.model_dump(), site_id=site_id, quantity_on_hand=quantity)
+    fields = {name: getattr(content, name) for name in PartContent.model_fields}
+    part = Part(**fields, site_id=site_id, quantity_on_hand=quantity)
     if quantity:
         part.stock_changes = [_change(quantity, "first stock")]
     twice = f"Site {site_id} has part number {content.part_number!r} already."

@@ -98,10 +98,10 @@ async def create(content: TicketContent, *, site_id: str | None = None, organisa
     """
     actor = current_actor()
     vehicle = await _vehicle(content.vehicle_id, actor)
-    content = _filled(content, vehicle)
+    fields = _fields(_filled(content, vehicle))
+    fields["error_codes_reported"] = fault_codes.normalised(content.error_codes_reported, "error_codes_reported")
     ticket = Ticket(
-        **content.model_dump(exclude={"error_codes_reported"}),
-        error_codes_reported=fault_codes.normalised(content.error_codes_reported, "error_codes_reported"),
+        **fields,
         organisation_id=await _organisation(actor, organisation_id, vehicle),
         site_id=await _site(actor, site_id),
         created_by=actor.id,
@@ -123,7 +123,7 @@ async def edit(ticket: Ticket, changes: dict[str, Any], *, revision: int) -> Tic
     expect_revision(ticket, revision)
     if ticket.status is TicketStatus.closed:
         raise TicketIsClosed(f"Ticket {ticket.id} is closed; reopen it first.")
-    before = {name: getattr(ticket, name) for name in TicketContent.model_fields}
+    before = _fields(ticket)
     try:
         content = TicketContent.model_validate(before | changes)
     except ValidationError as error:
@@ -136,7 +136,7 @@ async def edit(ticket: Ticket, changes: dict[str, Any], *, revision: int) -> Tic
         ) from None
     if changes.get("vehicle_id") and content.vehicle_id != ticket.vehicle_id:
         content = _filled(content, await _vehicle(content.vehicle_id, current_actor()))
-    after = content.model_dump()
+    after = _fields(content)
     if "error_codes_reported" in changes:
         after["error_codes_reported"] = fault_codes.normalised(content.error_codes_reported, "error_codes_reported")
     changed = {name: value for name, value in after.items() if value != before[name]}
@@ -159,6 +159,11 @@ async def record_for(ticket: Ticket, *payloads: Payload) -> None:
 def status_change(status: TicketStatus, note: str = "", at: datetime | None = None) -> StatusChange:
     """An entry of the status history, by the current actor."""
     return StatusChange(status=status, timestamp=at or clock.now(), updated_by=ActorRef.current(), note=note)
+
+
+def _fields(content: TicketContent) -> dict[str, Any]:
+    """What TicketContent holds, and nothing that a class derived from it adds."""
+    return {name: getattr(content, name) for name in TicketContent.model_fields}
 
 
 async def _vehicle(vehicle_id: str | None, actor: Actor) -> Vehicle | None:
