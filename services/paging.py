@@ -34,7 +34,7 @@ def _decode(cursor: str) -> str:
 async def page(
     model: type[R], query: dict[str, Any], *, limit: int = 50, after: str | None = None, newest_first: bool = True
 ) -> Page[R]:
-    """One page of the documents that match `query` (a flat MongoDB filter on fields that are indexed together with `_id`)."""
+    """One page of the documents that match `query`: a flat MongoDB filter on fields that are indexed together with `_id`."""
     if after is not None:
         # One flat filter: the embedded store answers no `$and` from an index. A caller's own bounds on `_id` stay.
         query = query | {"_id": query.get("_id", {}) | {"$lt" if newest_first else "$gt": _decode(after)}}
