@@ -25,6 +25,7 @@ LONGEST_RETRY = timedelta(hours=2)
 TOO_OLD = timedelta(days=2)
 """What is older is not sent any more: it stands in the inbox, and a mail server set later must not cause a flood."""
 TIMEOUT_SECONDS = 20.0
+IMPLICIT_TLS_PORT = 465
 
 
 async def send_due(settings: Settings) -> int:
@@ -62,7 +63,8 @@ async def _send(notification: Notification, settings: Settings) -> bool:
             port=settings.smtp_port,
             username=settings.smtp_user or None,
             password=settings.smtp_password.get_secret_value() or None,
-            start_tls=settings.smtp_starttls,
+            use_tls=settings.smtp_port == IMPLICIT_TLS_PORT,
+            start_tls=settings.smtp_starttls and settings.smtp_port != IMPLICIT_TLS_PORT,
             timeout=TIMEOUT_SECONDS,
         )
     except (aiosmtplib.SMTPException, OSError) as error:
