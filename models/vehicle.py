@@ -32,7 +32,10 @@ class Vehicle(Record, VehicleContent):
     model_config = ConfigDict(extra="ignore")
 
     id: str = Field(default_factory=lambda: new_id("vehicle"))
-    natural_key: str | None = None
+    natural_key: str | None = Field(default=None, description="Set by loaders, so that loading again updates.")
+    loaded_fingerprint: str | None = Field(
+        default=None, description="Hash of what was last loaded: the same again changes nothing, nor undoes an edit."
+    )
     is_catalogue: bool = False
 
     class Settings(Record.Settings):

@@ -18,7 +18,6 @@ from models.failure_card import CardContent
 from models.symptom import SymptomContent
 from models.vehicle import VehicleContent
 from services.knowledge.content import completed
-from services.knowledge.symptoms import name_key
 
 FOLDER = Path(__file__).parent
 _KEY = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
@@ -107,7 +106,7 @@ def _entries(path: Path, name: str, key: str, faults: _Faults) -> Iterator[_Entr
 def _require_own_names(symptoms: list[tuple[_Entry, SymptomContent]], faults: _Faults) -> None:
     places: dict[str, str] = {}
     for entry, content in symptoms:
-        if (first := places.setdefault(name_key(content.name), entry.place)) != entry.place:
+        if (first := places.setdefault(" ".join(content.name.casefold().split()), entry.place)) != entry.place:
             faults.note(f"{entry.place}.name", f"{first} has this name already")
 
 
