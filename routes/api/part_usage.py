@@ -95,7 +95,7 @@ async def list_part_usage(
     card_id: Id | None = None,
 ) -> PageOut[PartUsageOut]:
     """Newest first; a technician sees what happened at their sites."""
-    found = await usage.find(
+    found = await usage.list_usage(
         ticket_id=ticket_id,
         part_id=part_id,
         site_id=site_id,

@@ -78,7 +78,7 @@ async def add_part(body: NewPart, response: Response) -> PartOut:
 @router.get("")
 async def list_parts(page: PageQuery, site_id: Id | None = None, part_number: Name | None = None) -> PageOut[PartOut]:
     """Newest first; a technician sees the stock of their sites."""
-    return PageOut[PartOut].of(await stock.find(site_id=site_id, part_number=part_number, **page.as_arguments()))
+    return PageOut[PartOut].of(await stock.list_parts(site_id=site_id, part_number=part_number, **page.as_arguments()))
 
 
 @router.get("/{part_id}", responses=problems(404))

@@ -118,7 +118,9 @@ async def list_actions(
     card_id: Id | None = None,
 ) -> PageOut[ActionOut]:
     """Newest first; a technician sees the actions at their sites."""
-    found = await actions.find(ticket_id=ticket_id, technician_id=technician_id, card_id=card_id, **page.as_arguments())
+    found = await actions.list_actions(
+        ticket_id=ticket_id, technician_id=technician_id, card_id=card_id, **page.as_arguments()
+    )
     return PageOut[ActionOut].of(found)
 
 

@@ -91,7 +91,7 @@ async def create_ticket(body: NewTicket, response: Response) -> TicketOut:
 @router.get("")
 async def list_tickets(page: PageQuery, wanted: Annotated[TicketFilter, Depends(_filter)]) -> PageOut[TicketOut]:
     """Newest first. A technician sees the tickets of their sites, a fleet customer those of their organisation."""
-    return PageOut[TicketOut].of(await tickets.find(wanted, **page.as_arguments()))
+    return PageOut[TicketOut].of(await tickets.list_tickets(wanted, **page.as_arguments()))
 
 
 @router.get("/{ticket_id}", responses=problems(404))

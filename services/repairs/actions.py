@@ -67,7 +67,7 @@ async def record(content: ActionContent, *, technician_id: str | None = None) ->
     return await in_transaction(work)
 
 
-async def find(
+async def list_actions(
     *,
     ticket_id: str | None = None,
     technician_id: str | None = None,

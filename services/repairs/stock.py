@@ -39,7 +39,7 @@ async def add_part(content: PartContent, *, site_id: str, quantity: int = 0) -> 
     return part
 
 
-async def find(
+async def list_parts(
     *, site_id: str | None = None, part_number: str | None = None, limit: int = 50, after: str | None = None
 ) -> Page[Part]:
     """One page of the parts at the sites that the current actor may see, newest first."""

@@ -83,7 +83,7 @@ class TicketFilter:
         return query
 
 
-async def find(wanted: TicketFilter, *, limit: int = 50, after: str | None = None) -> Page[Ticket]:
+async def list_tickets(wanted: TicketFilter, *, limit: int = 50, after: str | None = None) -> Page[Ticket]:
     """One page of the tickets that the current actor may see, newest first."""
     visible, query = scope(current_actor()), wanted.query()
     both = {"$and": [visible, query]} if visible and query else visible or query

@@ -107,7 +107,7 @@ async def settle(usage_id: str, how: Settling, quantity: int | None = None) -> P
     return await in_transaction(work)
 
 
-async def find(
+async def list_usage(
     *,
     ticket_id: str | None = None,
     part_id: str | None = None,

@@ -166,12 +166,12 @@ async def test_actions_are_seen_at_their_site_only(house, act, new_card):
     other = await act()
     with acting_as(house.technician):
         assert (await actions.get(action.id)).id == action.id
-        assert [a.id for a in (await actions.find(card_id=card.id)).items] == [action.id]
-        assert [a.id for a in (await actions.find(ticket_id=other.ticket_id)).items] == [other.id]
-        assert len((await actions.find(technician_id=house.technician.id)).items) == 2
+        assert [a.id for a in (await actions.list_actions(card_id=card.id)).items] == [action.id]
+        assert [a.id for a in (await actions.list_actions(ticket_id=other.ticket_id)).items] == [other.id]
+        assert len((await actions.list_actions(technician_id=house.technician.id)).items) == 2
     for stranger in (house.elsewhere, house.customer, house.oem):
         with acting_as(stranger):
-            assert (await actions.find(ticket_id=action.ticket_id)).items == []
+            assert (await actions.list_actions(ticket_id=action.ticket_id)).items == []
             with pytest.raises(NotFound):
                 await actions.get(action.id)
     with acting_as(house.elsewhere), pytest.raises(NotFound):

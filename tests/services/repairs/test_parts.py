@@ -100,7 +100,7 @@ async def test_stock_never_goes_below_zero(in_house, new_ticket, new_part):
     with pytest.raises(Invalid):
         await stock.adjust(part, 0, "Nothing")
     assert await counts(part) == (2, 0)
-    assert (await usage.find(ticket_id=ticket.id)).items == []
+    assert (await usage.list_usage(ticket_id=ticket.id)).items == []
 
 
 async def test_adjustments_keep_their_reason_and_author(in_house, new_part):
@@ -205,12 +205,12 @@ async def test_parts_stay_in_their_workshop(house, new_ticket, new_part):
         taken = await usage.allocate(ticket.id, part.id, 1)
         with pytest.raises(NotFound):
             await usage.allocate(ticket.id, foreign.id, 1)
-        assert [p.id for p in (await stock.find()).items] == [part.id]
+        assert [p.id for p in (await stock.list_parts()).items] == [part.id]
     with acting_as(house.both_sites), pytest.raises(Invalid, match="another site"):
         await usage.allocate(ticket.id, foreign.id, 1)
     for stranger in (house.elsewhere, house.customer):
         with acting_as(stranger):
-            assert (await usage.find(ticket_id=ticket.id)).items == []
+            assert (await usage.list_usage(ticket_id=ticket.id)).items == []
             for attempt in (usage.load(taken.id), usage.settle(taken.id, Settling.used), stock.load(part.id)):
                 with pytest.raises(NotFound):
                     await attempt

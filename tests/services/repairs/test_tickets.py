@@ -166,7 +166,7 @@ async def test_everybody_sees_exactly_their_own(house, new_ticket):
     }
     for name, expected in seen.items():
         with acting_as(getattr(house, name)):
-            listed = {ticket.id for ticket in (await tickets.find(TicketFilter())).items}
+            listed = {ticket.id for ticket in (await tickets.list_tickets(TicketFilter())).items}
             loaded = set()
             for ticket_id in everything:
                 try:
@@ -179,7 +179,7 @@ async def test_everybody_sees_exactly_their_own(house, new_ticket):
 async def test_naming_another_site_in_a_filter_opens_nothing(house, new_ticket):
     await new_ticket()
     with acting_as(house.elsewhere):
-        assert (await tickets.find(TicketFilter(site_id=house.site))).items == []
+        assert (await tickets.list_tickets(TicketFilter(site_id=house.site))).items == []
 
 
 async def test_filters_narrow(house, new_ticket):
@@ -193,24 +193,24 @@ async def test_filters_narrow(house, new_ticket):
             TicketFilter(category="charging"),
             TicketFilter(technician_id=house.technician.id, status=TicketStatus.open),
         ):
-            assert [ticket.id for ticket in (await tickets.find(narrow)).items] == [wanted.id], narrow
+            assert [ticket.id for ticket in (await tickets.list_tickets(narrow)).items] == [wanted.id], narrow
 
 
 async def test_pages_and_times(house, new_ticket):
     made = [await new_ticket() for _ in range(5)]
     with acting_as(house.technician):
-        first = await tickets.find(TicketFilter(), limit=2)
-        second = await tickets.find(TicketFilter(), limit=2, after=first.next)
-        last = await tickets.find(TicketFilter(), limit=2, after=second.next)
+        first = await tickets.list_tickets(TicketFilter(), limit=2)
+        second = await tickets.list_tickets(TicketFilter(), limit=2, after=first.next)
+        last = await tickets.list_tickets(TicketFilter(), limit=2, after=second.next)
         paged = [ticket.id for page in (first, second, last) for ticket in page.items]
         assert paged == [ticket.id for ticket in reversed(made)]
         assert last.next is None
 
         middle = made[2].created_at
-        since = {ticket.id for ticket in (await tickets.find(TicketFilter(since=middle))).items}
-        until = {ticket.id for ticket in (await tickets.find(TicketFilter(until=middle))).items}
+        since = {ticket.id for ticket in (await tickets.list_tickets(TicketFilter(since=middle))).items}
+        until = {ticket.id for ticket in (await tickets.list_tickets(TicketFilter(until=middle))).items}
         assert since.isdisjoint(until)
         assert since | until == set(paged)
         assert made[2].id in since
         future = TicketFilter(since=clock.now() + timedelta(days=1))
-        assert (await tickets.find(future)).items == []
+        assert (await tickets.list_tickets(future)).items == []
