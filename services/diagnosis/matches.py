@@ -1,0 +1,160 @@
+"""Matching for those who ask: routes, workflows and the evaluation."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from app import clock
+from app.database import in_transaction
+from app.errors import Invalid, Unavailable
+from matching import Case, MatchResult, UnknownScorer
+from matching.query import Query
+from models.event import MatchCompleted, MatchFailed, MatchRequested, Payload, Suggestion
+from models.ticket import Ticket
+from services.diagnosis.live_index import LiveIndex
+from services.diagnosis.translate import ticket_case
+from services.events.record import record_all
+from services.knowledge import confidence, learning
+from services.knowledge.confidence import Evidence
+
+DEFAULT_SCORER = "efi_v2"
+SUGGESTIONS = 5
+"""How many cards a ticket is given (specification, §4.3)."""
+IN_THREAD_ABOVE = 5_000
+"""Cards above which a match takes long enough to be kept off the event loop; below, the detour costs more."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchOptions:
+    """How to match. `min_score` is on the scorer's own scale from 0 to 1."""
+
+    scorer: str = DEFAULT_SCORER
+    limit: int = SUGGESTIONS
+    include_drafts: bool = False
+    min_score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A match, the symptoms of the library that the case shows, and the evidence on the vehicle's variant by card."""
+
+    result: MatchResult
+    symptom_codes: list[str]
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+
+
+class _Serving:
+    live: LiveIndex | None = None
+
+
+def serve(live: LiveIndex | None) -> None:
+    """Match with this index from now on; None stops it."""
+    _Serving.live = live
+
+
+def scorers() -> list[str]:
+    return sorted(_live().matcher.scorers)
+
+
+async def match(case: Case, options: MatchOptions | None = None) -> Matched:
+    """Known failures that may explain the case, best first.
+
+    Sees every change that has been committed in this process. Raises Invalid for an unknown scorer, Unavailable while
+    there is no index.
+    """
+    live, chosen = _live(), options or MatchOptions()
+    await live.caught_up()
+
+    def work() -> Matched:
+        result = live.matcher.match(
+            case,
+            scorer=chosen.scorer,
+            limit=chosen.limit,
+            include_drafts=chosen.include_drafts,
+            min_score=chosen.min_score,
+        )
+        return Matched(result, symptoms_of(live, case))
+
+    try:
+        return await asyncio.to_thread(work) if len(live.index) > IN_THREAD_ABOVE else work()
+    except UnknownScorer as error:
+        raise Invalid.field("scorer", str(error), chosen.scorer) from None
+
+
+async def with_evidence(matched: Matched, case: Case) -> Matched:
+    """The same with what repairs of this vehicle variant say of each card."""
+    vehicle = case.vehicle
+    variant = learning.variant_of(vehicle.make or "", vehicle.model or "", vehicle.year)
+    card_ids = [candidate.card_id for candidate in matched.result.candidates]
+    return Matched(matched.result, matched.symptom_codes, await confidence.evidence_on(card_ids, variant))
+
+
+async def match_ticket(ticket: Ticket, options: MatchOptions | None = None) -> Matched:
+    """Match a ticket and note the suggestions on it, with the events of §4.1. Raises as `match` does."""
+    chosen, case = options or MatchOptions(), ticket_case(ticket)
+    matched = await match(case, chosen)
+    suggestions = [
+        Suggestion(
+            card_id=candidate.card_id,
+            card_version=candidate.version,
+            score=candidate.score,
+            match_type=candidate.match_type,
+        )
+        for candidate in matched.result.candidates
+    ]
+
+    async def note() -> None:
+        now = clock.now()
+        # Not an edit: the ticket's revision stays, or whoever opened its form meanwhile could not save it.
+        await Ticket.get_pymongo_collection().update_one(
+            {"_id": ticket.id},
+            {
+                "$set": {
+                    "suggested_failure_cards": [suggestion.card_id for suggestion in suggestions],
+                    "symptom_codes": matched.symptom_codes,
+                    "ai_match_performed": True,
+                    "ai_match_timestamp": now,
+                    "updated_at": now,
+                }
+            },
+        )
+        duration = round(matched.result.duration_ms, 3)
+        await _record(
+            ticket,
+            MatchRequested(ticket_id=ticket.id, scorer=chosen.scorer),
+            MatchCompleted(ticket_id=ticket.id, scorer=chosen.scorer, suggestions=suggestions, duration_ms=duration),
+        )
+
+    await in_transaction(note)
+    return matched
+
+
+async def note_failure(ticket: Ticket, reason: str, options: MatchOptions | None = None) -> None:
+    """Leave in the log that a match was asked for and failed."""
+    scorer = (options or MatchOptions()).scorer
+
+    async def note() -> None:
+        await _record(
+            ticket,
+            MatchRequested(ticket_id=ticket.id, scorer=scorer),
+            MatchFailed(ticket_id=ticket.id, scorer=scorer, reason=reason[:2000]),
+        )
+
+    await in_transaction(note)
+
+
+def symptoms_of(live: LiveIndex, case: Case) -> list[str]:
+    """Codes of the library's symptoms that the case states or its text names, each once."""
+    with live.index.lock:
+        strengths = live.index.graph.symptoms_in(Query(replace(case, parts=())))
+    # Neighbours in the graph, which the case does not show itself, are weaker than 1.
+    return [code for code, strength in strengths.items() if strength == 1.0]
+
+
+async def _record(ticket: Ticket, *payloads: Payload) -> None:
+    await record_all(list(payloads), site_id=ticket.site_id, organisation_id=ticket.organisation_id)
+
+
+def _live() -> LiveIndex:
+    if _Serving.live is None:
+        raise Unavailable("Matching has not started yet.", retry_after=1)
+    return _Serving.live
