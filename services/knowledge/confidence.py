@@ -79,9 +79,8 @@ async def take_back(ticket_id: str, resolution_round: int, reason: str, event_id
     Undoes what each success did to the score, then takes the step of a failure; in counts and evidence the failure
     stands at the time of the repair. Returns the changes, none if there is no success left to take back.
     """
-    outcomes = await CardOutcome.find(
-        {"ticket_id": ticket_id, "resolution_round": resolution_round, "success": True, "taken_back_at": None}
-    ).to_list()
+    passage = await CardOutcome.find({"ticket_id": ticket_id, "resolution_round": resolution_round}).to_list()
+    outcomes = [outcome for outcome in passage if outcome.success and outcome.taken_back_at is None]
     if not outcomes:
         return []
     ticket = await Ticket.find_one({"_id": ticket_id})
@@ -286,6 +285,18 @@ async def evidence_of(card_id: str) -> tuple[Evidence, list[Evidence]]:
     return _shown(pooled, everywhere, everywhere), [
         _shown(row, row.sums.at(now, _Policy.half_life), everywhere) for row in variants
     ]
+
+
+async def evidence_on(card_ids: list[str], variant: str) -> dict[str, Evidence]:
+    """What is known of several cards on one variant, by card id, decayed to now."""
+    now = clock.now()
+    rows = await _evidence(card_ids, variant)
+    pooled = {card_id: rows[card_id, POOLED].sums.at(now, _Policy.half_life) for card_id in card_ids}
+    return {
+        card_id: _shown(row, row.sums.at(now, _Policy.half_life), pooled[card_id])
+        for card_id in card_ids
+        for row in (rows[card_id, variant],)
+    }
 
 
 def _shown(row: _Row, sums: Decayed, pooled: Decayed) -> Evidence:
