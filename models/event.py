@@ -79,11 +79,16 @@ class TicketInProgress(Payload):
 
 
 class TicketResolved(Payload):
+    """One passage ended. It carries what the customer said then: the ticket may have moved on when it is weighed."""
+
     event_type = EventType.ticket_resolved
     subject = "ticket_id"
     ticket_id: str
     resolution_round: int
     card_id: str | None = None
+    resolution_successful: bool = True
+    customer_satisfaction: int | None = None
+    revisit_required: bool = False
 
 
 class TicketClosed(Payload):

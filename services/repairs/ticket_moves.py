@@ -86,7 +86,14 @@ async def resolve(ticket: Ticket, resolution: Resolution) -> Ticket:
         "resolved_at": clock.now(),
         **await costs.summary(ticket.id, labor_cost),
     }
-    payload = TicketResolved(ticket_id=ticket.id, resolution_round=passage, card_id=card_id)
+    payload = TicketResolved(
+        ticket_id=ticket.id,
+        resolution_round=passage,
+        card_id=card_id,
+        resolution_successful=resolution.resolution_successful,
+        customer_satisfaction=resolution.customer_satisfaction,
+        revisit_required=resolution.revisit_required,
+    )
     return await _move(ticket, TicketStatus.resolved, changes, payload)
 
 
