@@ -215,6 +215,9 @@ class FailureCard(Record, CardContent):
 
     id: str = Field(default_factory=lambda: new_id("card"))
     natural_key: str | None = Field(default=None, description="Set by loaders, so that loading again updates.")
+    loaded_fingerprint: str | None = Field(
+        default=None, description="Hash of what was last loaded: the same again changes nothing, nor undoes an edit."
+    )
     version: int = 1
     edition: int = 1
     status: FailureCardStatus = FailureCardStatus.draft
@@ -261,6 +264,9 @@ class FailureCard(Record, CardContent):
             IndexModel([("_id", ASCENDING), ("edition", ASCENDING)]),
             IndexModel([("status", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("subsystem_category", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("failure_mode", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("severity", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("tags", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("confidence_level", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("error_codes", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("symptom_codes", ASCENDING), ("_id", DESCENDING)]),
@@ -269,6 +275,8 @@ class FailureCard(Record, CardContent):
             IndexModel([("source_ticket_id", ASCENDING)]),
             IndexModel([("signature_hash", ASCENDING)]),
             IndexModel([("updated_at", ASCENDING), ("_id", ASCENDING)]),
+            # The unique index is partial, and not every store answers queries from such a one.
+            IndexModel([("natural_key", ASCENDING), ("_id", ASCENDING)]),
             IndexModel(
                 [("natural_key", ASCENDING)],
                 unique=True,
@@ -330,6 +338,5 @@ class Review(Record):
             IndexModel([("_id", ASCENDING), ("revision", ASCENDING)]),
             IndexModel([("status", ASCENDING), ("_id", ASCENDING)]),
             IndexModel([("open", ASCENDING), ("_id", ASCENDING)]),
-            IndexModel([("card_id", ASCENDING)], unique=True, partialFilterExpression={"open": True}),
             IndexModel([("card_id", ASCENDING), ("_id", DESCENDING)]),
         ]

@@ -25,12 +25,17 @@ class Symptom(Record, SymptomContent):
     model_config = ConfigDict(extra="ignore")
 
     id: str = Field(default_factory=lambda: new_id("symptom"))
+    name_key: str = Field(
+        default_factory=lambda data: " ".join(data["name"].casefold().split()),
+        description="The name, evened out: no two symptoms read the same.",
+    )
 
     class Settings(Record.Settings):
         name = "symptoms"
         indexes = [
             IndexModel([("_id", ASCENDING), ("revision", ASCENDING)]),
             IndexModel([("symptom_code", ASCENDING)], unique=True),
+            IndexModel([("name_key", ASCENDING)], unique=True),
             IndexModel([("category", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("updated_at", ASCENDING), ("_id", ASCENDING)]),
         ]

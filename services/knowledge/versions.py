@@ -1,0 +1,52 @@
+"""The versions of a card: its whole content at every change, and what changed."""
+
+from app import clock
+from app.errors import NotFound
+from models.failure_card import CardContent, CardVersion, FailureCard, VersionEntry
+from models.record import ActorRef
+from services.knowledge.diff import Difference, differences
+
+HISTORY_KEPT = 200
+"""Entries of the version history that stay on the card; the versions themselves are all kept."""
+
+
+def entry(version: int, summary: str, changed_fields: list[str]) -> VersionEntry:
+    """The line of the version history for a change made now by the current actor."""
+    return VersionEntry(
+        version=version,
+        timestamp=clock.now(),
+        updated_by=ActorRef.current(),
+        summary=summary,
+        changed_fields=changed_fields,
+    )
+
+
+def snapshot(card: FailureCard, content: CardContent, summary: str) -> CardVersion:
+    """The card's present version, ready to be stored."""
+    return CardVersion(
+        card_id=card.id,
+        version=card.version,
+        status=card.status,
+        content=content,
+        changed_by=ActorRef.current(),
+        summary=summary,
+    )
+
+
+async def list_versions(card_id: str, *, limit: int = 50, before: int | None = None) -> list[CardVersion]:
+    """Newest first; `before` leaves out that version and all after it."""
+    query = {"card_id": card_id} | ({"version": {"$lt": before}} if before is not None else {})
+    return await CardVersion.find(query).sort([("version", -1)]).limit(limit).to_list()
+
+
+async def get_version(card_id: str, version: int) -> CardVersion:
+    """Raises NotFound."""
+    found = await CardVersion.find_one({"card_id": card_id, "version": version})
+    if found is None:
+        raise NotFound(f"The card {card_id} has no version {version}.")
+    return found
+
+
+async def diff(card_id: str, old: int, new: int) -> list[Difference]:
+    """What changed from one version to another, in either direction. Raises NotFound."""
+    return differences((await get_version(card_id, old)).content, (await get_version(card_id, new)).content)
