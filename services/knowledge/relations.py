@@ -62,7 +62,7 @@ async def _require_node(field: str, kind: NodeType, identifier: str) -> None:
         case NodeType.symptom:
             known = bool(await symptoms.known({identifier}))
         case NodeType.subsystem:
-            known = identifier in SubsystemCategory
+            known = identifier in set(SubsystemCategory)
         case _:
             known = True
     if not known:
