@@ -9,6 +9,7 @@ from app.errors import Invalid, Unavailable
 from matching import Case, MatchResult, UnknownScorer
 from matching.query import Query
 from models.event import MatchCompleted, MatchFailed, MatchRequested, Payload, Suggestion
+from models.symptom import Symptom
 from models.ticket import Ticket
 from services.diagnosis.live_index import LiveIndex
 from services.diagnosis.translate import ticket_case
@@ -140,6 +141,12 @@ async def note_failure(ticket: Ticket, reason: str, options: MatchOptions | None
         )
 
     await in_transaction(note)
+
+
+async def symptoms_named(text: str) -> list[Symptom]:
+    """Symptoms of the library that a text names, in the order of their codes."""
+    codes = symptoms_of(_live(), Case(text=text))
+    return await Symptom.find({"symptom_code": {"$in": codes}}).sort([("symptom_code", 1)]).to_list()
 
 
 def symptoms_of(live: LiveIndex, case: Case) -> list[str]:

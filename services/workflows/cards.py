@@ -1,0 +1,77 @@
+"""What follows when a card is created, submitted, changed or approved. The matching index follows cards by itself."""
+
+from typing import Any
+
+from app.ids import is_id
+from app.security import Role
+from models.enums import CreationMethod, SourceType
+from models.event import CardSubmitted, CardUpdated, EfiEvent, EventType
+from models.failure_card import FailureCard, Review
+from services.accounts import users
+from services.engagement.notifications import notify
+from services.events.handler import handles_as
+from services.knowledge import relations
+
+
+@handles_as("graph")
+async def link_graph(event: EfiEvent) -> dict[str, Any]:
+    """Give the card its edges to symptoms, parts, vehicles and its subsystem; those that exist stay as they are."""
+    card = await _card(event)
+    if card is None:
+        return {"skipped": "no such card"}
+    inferred = card.source_type in (SourceType.field_discovery, SourceType.pattern_detection)
+    method = CreationMethod.inferred if inferred else CreationMethod.manual
+    return {"edges": await relations.link_card(card, method, evidence=0)}
+
+
+@handles_as("engagement")
+async def call_reviewers(event: EfiEvent) -> dict[str, Any]:
+    """Experts hear of a card that waits for them: a discovery from its first moment, others when they are submitted."""
+    card = await _card(event)
+    review = await Review.find_one({"card_id": event.data["card_id"], "open": True})
+    if card is None or review is None:
+        return {"skipped": "no review is open"}
+    if event.event_type is EventType.card_submitted:
+        if CardSubmitted.model_validate(event.data).review_id != review.id:
+            return {"skipped": "another review is open by now"}
+        subject = f"For review: {card.title}"
+    else:
+        subject = f"New failure discovered: {card.title}"
+    # Without an expert somebody must still decide.
+    role = Role.expert if await users.with_role(Role.expert) else Role.admin
+    told = await notify(
+        role,
+        subject=subject[:200],
+        body="\n\n".join(filter(None, (card.description[:2000], f"Root cause: {card.root_cause[:500]}"))),
+        link=f"/api/efi/review-queue/{review.id}",
+        # The review, not the event: a discovery that is submitted later waits in the same place of the queue.
+        dedupe_key=f"{review.id}:waiting",
+    )
+    return {"told": len(told)}
+
+
+@handles_as("engagement")
+async def tell_author(event: EfiEvent) -> dict[str, Any]:
+    """Who wrote the card hears what a reviewer made of it."""
+    card = await _card(event)
+    if card is None or not is_id(card.created_by, "user") or card.created_by == event.actor.id:
+        return {"skipped": "no author to tell"}
+    if event.event_type is EventType.card_approved:
+        subject, body = f"Approved: {card.title}", "Your card is part of the knowledge now."
+    else:
+        updated = CardUpdated.model_validate(event.data)
+        if updated.change != "rejected":
+            return {"skipped": "nothing was decided"}
+        subject, body = f"Sent back: {card.title}", updated.reason
+    told = await notify(
+        [card.created_by],
+        subject=subject[:200],
+        body=body,
+        link=f"/api/efi/failure-cards/{card.id}",
+        dedupe_key=f"{event.id}:author",
+    )
+    return {"told": len(told)}
+
+
+async def _card(event: EfiEvent) -> FailureCard | None:
+    return await FailureCard.find_one({"_id": event.data["card_id"]})

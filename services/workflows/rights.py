@@ -1,0 +1,60 @@
+"""What each agent of the workflows may touch. What does not stand here is refused."""
+
+from collections.abc import Mapping
+
+from app.database import Access, DeclaredRights
+from models.account import User
+from models.event import EfiEvent
+from models.failure_card import CardVersion, FailureCard, Review
+from models.knowledge_relation import KnowledgeRelation
+from models.learning import CardEvidence, CardOutcome
+from models.notification import Notification
+from models.record import Record
+from models.symptom import Symptom
+from models.technician_action import TechnicianAction
+from models.ticket import Ticket
+
+READ = frozenset({Access.read})
+WRITE = frozenset({Access.write})
+BOTH = READ | WRITE
+
+GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
+    # Suggests cards for a ticket. The cards themselves are in the index.
+    "matching": {Ticket: BOTH, EfiEvent: WRITE},
+    # Weighs what repairs say about cards.
+    "learning": {
+        Ticket: BOTH,
+        TechnicianAction: READ,
+        FailureCard: BOTH,
+        CardOutcome: BOTH,
+        CardEvidence: BOTH,
+        EfiEvent: BOTH,
+    },
+    # Drafts a card out of what a technician discovered.
+    "discovery": {
+        Ticket: READ,
+        TechnicianAction: READ,
+        Symptom: READ,
+        FailureCard: BOTH,
+        CardVersion: WRITE,
+        Review: BOTH,
+        EfiEvent: WRITE,
+    },
+    # Keeps the knowledge graph.
+    "graph": {
+        Ticket: READ,
+        TechnicianAction: READ,
+        FailureCard: READ,
+        KnowledgeRelation: BOTH,
+        EfiEvent: READ,
+    },
+    # Tells people.
+    "engagement": {User: READ, Ticket: READ, FailureCard: READ, Review: READ, Notification: BOTH},
+}
+
+RIGHTS = DeclaredRights(
+    {
+        f"agent:{name}": {model.Settings.name: accesses for model, accesses in granted.items()}
+        for name, granted in GRANTS.items()
+    }
+)

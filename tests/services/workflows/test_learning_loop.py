@@ -1,0 +1,400 @@
+"""The main job, end to end: ticket, suggestions, action, outcome, confidence; discovery, draft, review, match."""
+
+from datetime import timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from app import clock, database
+from app.security import acting_as, system
+from models.enums import (
+    EventStatus,
+    FailureCardStatus,
+    FailureMode,
+    NodeType,
+    ResolutionOutcome,
+    ReviewStatus,
+    SourceType,
+    SubsystemCategory,
+)
+from models.event import EfiEvent, EventReceipt, EventType
+from models.failure_card import FailureCard, Review
+from models.knowledge_relation import KnowledgeRelation
+from models.learning import CardOutcome
+from models.notification import Notification
+from models.technician_action import ActionPart, AttemptedDiagnostic, RejectedHypothesis
+from models.ticket import Ticket
+from models.types import Measurement
+from services.diagnosis import matches
+from services.knowledge import lifecycle
+from services.repairs import ticket_moves
+from services.workflows import HANDLERS
+from services.workflows.rights import GRANTS
+from tests.services.workflows.conftest import Workshop
+
+FAILED, PARTIAL, SUCCESS = ResolutionOutcome.failed, ResolutionOutcome.partial, ResolutionOutcome.success
+
+
+@pytest.fixture
+def seeing() -> Any:
+    """Reads as the system."""
+    with acting_as(system("test")):
+        yield
+
+
+async def test_a_new_ticket_is_given_the_known_failures(workshop: Workshop, seeing: None):
+    card = await workshop.approved_card(symptom_text="Battery does not charge beyond 80 percent")
+    await workshop.approved_card("Horn stays silent", subsystem_category=SubsystemCategory.low_voltage)
+    ticket = await workshop.ticket("Scooter does not charge beyond 80 %", vehicle_make="Ather", vehicle_model="450X")
+    await workshop.settle()
+    matched = await workshop.fresh(ticket)
+    assert matched.suggested_failure_cards[0] == card.id
+    assert matched.ai_match_performed
+    assert matched.ai_match_timestamp is not None
+    assert matched.symptom_codes == ["SYM_CHRG_001"]
+    assert matched.revision == ticket.revision, "a person's form must stay valid"
+    log = await EfiEvent.find({"data.ticket_id": ticket.id}).sort("_id").to_list()
+    assert [event.event_type for event in log] == [
+        EventType.ticket_created,
+        EventType.match_requested,
+        EventType.match_completed,
+    ]
+    completed = log[-1]
+    assert completed.data["suggestions"][0]["card_id"] == card.id
+    assert (completed.actor.id, completed.cause) == ("agent:matching", log[0].id)
+    assert completed.actor.on_behalf_of == workshop.technician.id
+
+
+async def test_a_matcher_that_fails_is_seen_and_does_not_hold_up_the_ticket(
+    workshop: Workshop, seeing: None, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(*_: Any, **__: Any) -> None:
+        raise FloatingPointError("no numbers today")
+
+    monkeypatch.setattr(matches._live().matcher, "match", fails)
+    ticket = await workshop.ticket()
+    await workshop.settle()
+    assert not (await workshop.fresh(ticket)).ai_match_performed
+    failed = await EfiEvent.find_one({"event_type": EventType.match_failed})
+    assert failed is not None
+    assert failed.data["reason"] == "FloatingPointError: no numbers today"
+
+
+CASES = [
+    # what was recorded about the repair, and whether the card gains by it
+    ({}, {}, True),
+    ({}, {"customer_satisfaction": 3}, True),
+    ({}, {"customer_satisfaction": 2}, False),
+    ({}, {"revisit_required": True}, False),
+    ({}, {"resolution_successful": False}, False),
+    ({"new_issue_found": True}, {}, False),
+    ({"resolution_outcome": PARTIAL}, {}, False),
+    ({"resolution_outcome": FAILED}, {}, False),
+]
+
+
+@pytest.mark.parametrize(("action", "resolution", "success"), CASES)
+async def test_a_resolved_ticket_moves_the_card_by_the_specifications_rule(
+    workshop: Workshop, seeing: None, action: dict[str, Any], resolution: dict[str, Any], success: bool
+):
+    card = await workshop.approved_card()
+    ticket = await workshop.ticket()
+    await workshop.action(ticket, failure_card_used=card.id, **action)
+    await workshop.resolve(ticket, **resolution)
+    await workshop.settle()
+    learnt = await workshop.fresh(card)
+    assert (learnt.usage_count, learnt.success_count, learnt.failure_count) == (1, int(success), int(not success))
+    assert learnt.confidence_score == pytest.approx(0.51 if success else 0.48)
+    assert learnt.effectiveness_score == pytest.approx(1.01 if success else 0.01)
+    (change,) = learnt.confidence_history
+    resolved = await EfiEvent.find_one({"event_type": EventType.ticket_resolved})
+    assert resolved is not None
+    assert (change.ticket_id, change.event_id) == (ticket.id, resolved.id)
+    updated = await EfiEvent.find_one({"event_type": EventType.confidence_updated})
+    assert updated is not None
+    assert (updated.subject_id, updated.cause, updated.actor.id) == (card.id, resolved.id, "agent:learning")
+
+
+async def test_every_card_used_in_a_passage_gets_the_outcome_of_its_last_action(workshop: Workshop, seeing: None):
+    first, second, third = [await workshop.approved_card(f"Card {n}") for n in range(3)]
+    ticket = await workshop.ticket()
+    await workshop.action(ticket, failure_card_used=first.id, resolution_outcome=FAILED)
+    await workshop.action(ticket, failure_card_used=second.id, resolution_outcome=PARTIAL)
+    await workshop.action(ticket, failure_card_used=third.id, resolution_outcome=SUCCESS)
+    last = await workshop.action(ticket, failure_card_used=second.id, resolution_outcome=SUCCESS)
+    await workshop.resolve(ticket)
+    await workshop.settle()
+    outcomes = {outcome.card_id: outcome async for outcome in CardOutcome.find()}
+    assert {card: outcome.success for card, outcome in outcomes.items()} == {
+        first.id: False,
+        second.id: True,
+        third.id: True,
+    }
+    assert outcomes[second.id].action_ids[-1] == last.id
+    assert len(outcomes[second.id].action_ids) == 2
+
+
+async def test_a_ticket_resolved_without_a_card_teaches_nothing(workshop: Workshop, seeing: None):
+    card = await workshop.approved_card()
+    ticket = await workshop.ticket()
+    await workshop.action(ticket)
+    await workshop.resolve(ticket, selected_failure_card=card.id)
+    await workshop.settle()
+    assert await CardOutcome.find().count() == 0
+    assert (await workshop.fresh(card)).usage_count == 0
+
+
+async def test_a_revisit_within_the_return_window_takes_the_success_back(workshop: Workshop, seeing: None):
+    card = await workshop.approved_card()
+    ticket = await workshop.ticket()
+    await workshop.action(ticket, failure_card_used=card.id)
+    await workshop.resolve(ticket)
+    await workshop.settle()
+    await workshop.reopen(ticket)
+    await workshop.settle()
+    learnt = await workshop.fresh(card)
+    assert (learnt.usage_count, learnt.success_count, learnt.failure_count) == (1, 0, 1)
+    assert learnt.confidence_score == pytest.approx(0.48)
+    # The second passage is a use of its own.
+    await workshop.action(ticket, failure_card_used=card.id)
+    await workshop.resolve(ticket)
+    await workshop.settle()
+    learnt = await workshop.fresh(card)
+    assert (learnt.usage_count, learnt.success_count, learnt.failure_count) == (2, 1, 1)
+    assert learnt.confidence_score == pytest.approx(0.49)
+
+
+async def test_a_later_return_leaves_the_success_alone(workshop: Workshop, seeing: None):
+    card = await workshop.approved_card()
+    ticket = await workshop.ticket()
+    await workshop.action(ticket, failure_card_used=card.id)
+    await workshop.resolve(ticket)
+    old = {"$set": {"resolved_at": clock.now() - timedelta(days=31)}}
+    await Ticket.get_pymongo_collection().update_one({"_id": ticket.id}, old)
+    await workshop.reopen(ticket)
+    await workshop.settle()
+    learnt = await workshop.fresh(card)
+    assert (learnt.success_count, learnt.failure_count) == (1, 0)
+
+
+async def test_what_is_learnt_does_not_depend_on_the_order_of_events(workshop: Workshop, seeing: None):
+    """Resolved, reopened, resolved again: a late event, such as a replayed dead letter, changes nothing of the sum."""
+    wanted = {"event_type": {"$in": [EventType.ticket_resolved, EventType.ticket_in_progress]}, "status": "pending"}
+    sums = set()
+    for order in permutations(range(3)):
+        card = await workshop.approved_card(f"Card {order}")
+        ticket = await workshop.ticket()
+        await workshop.action(ticket, failure_card_used=card.id)
+        await workshop.settle()
+        await workshop.resolve(ticket, customer_satisfaction=5)
+        await workshop.reopen(ticket)
+        await workshop.action(ticket, failure_card_used=card.id)
+        await workshop.resolve(ticket, customer_satisfaction=1)
+        events = await EfiEvent.find(wanted).sort("_id").to_list()
+        assert len(events) == 3
+        for place in order:
+            await workshop.processor._handle(events[place], {}, [])
+        await EfiEvent.get_pymongo_collection().update_many({}, {"$set": {"status": EventStatus.processed}})
+        learnt = await workshop.fresh(card)
+        sums.add((learnt.usage_count, learnt.success_count, learnt.failure_count, learnt.confidence_score))
+    assert sums == {(2, 0, 2, 0.46)}
+
+
+async def test_a_repair_that_worked_strengthens_the_graph(workshop: Workshop, seeing: None):
+    card = await workshop.approved_card()
+    ticket = await workshop.ticket("Stops charging after ten minutes")
+    await workshop.settle()
+    await workshop.action(ticket, failure_card_used=card.id, parts_used=[ActionPart(part_name="BMS board")])
+    await workshop.resolve(ticket)
+    await workshop.settle()
+    edges = {(e.source_id, e.target_id) async for e in KnowledgeRelation.find({"creation_method": "inferred"})}
+    assert edges == {("SYM_CHRG_001", card.id), (card.id, "bms board")}
+
+
+async def test_rejected_cards_and_ratings_are_counted(workshop: Workshop, seeing: None):
+    used, rejected = await workshop.approved_card("Used"), await workshop.approved_card("Rejected")
+    ticket = await workshop.ticket()
+    await workshop.action(
+        ticket,
+        failure_card_used=used.id,
+        failure_card_accuracy_rating=4,
+        rejected_hypotheses=[
+            RejectedHypothesis(hypothesis="a blown fuse", card_id=rejected.id, reason_rejected="the fuse is whole")
+        ],
+    )
+    await workshop.settle()
+    assert (await workshop.fresh(rejected)).rejected_count == 1
+    rated = await workshop.fresh(used)
+    assert (rated.ratings_count, rated.ratings_sum, rated.rejected_count) == (1, 4, 0)
+
+
+DISCOVERY: dict[str, Any] = {
+    "new_failure_discovered": True,
+    "new_failure_description": "Charging port latch sensor corroded by water. It reads open though the plug is locked.",
+    "new_failure_root_cause": "Water ingress through a cracked gasket corrodes the latch sensor.",
+    "new_failure_resolution": "Replaced the latch sensor and the gasket.",
+    "observations": ["green deposit on the sensor pins", "gasket cracked at the lower edge"],
+    "measurements": [Measurement(quantity="resistance", value=2.4, unit="MΩ", point="latch sensor pins 1-2")],
+    "attempted_diagnostics": [
+        AttemptedDiagnostic(
+            hypothesis="latch sensor",
+            check_performed="Measure the sensor with the plug locked",
+            result="open instead of below 5 Ω",
+            confirmed=True,
+            tools_used=["multimeter"],
+        ),
+        AttemptedDiagnostic(check_performed="Check the pilot line", result="fine", confirmed=False),
+    ],
+    "resolution_steps_followed": ["Isolate the HV system", "Replace sensor and gasket"],
+    "parts_used": [ActionPart(part_name="Latch sensor", part_number="LS-20"), ActionPart(part_name="Gasket")],
+    "resolution_time_minutes": 45,
+    "diagnostic_time_minutes": 30,
+}
+
+
+async def test_a_discovery_becomes_a_draft_that_waits_for_an_expert_and_then_is_found(workshop: Workshop, seeing: None):
+    ticket = await workshop.ticket(
+        "Scooter stops charging",
+        description="Charging breaks off when it rains.",
+        vehicle_make="Ather",
+        vehicle_model="450X",
+        vehicle_mileage_km=18500,
+        vehicle_firmware="7.1",
+        error_codes_reported=["P0D26"],
+        priority="high",
+    )
+    action = await workshop.action(ticket, **DISCOVERY)
+    await workshop.settle()
+
+    draft = await FailureCard.find_one({"source_action_id": action.id})
+    assert draft is not None
+    assert draft.title == "[DRAFT] Charging port latch sensor corroded by water"
+    assert (draft.status, draft.source_type) == (FailureCardStatus.draft, SourceType.field_discovery)
+    assert (draft.confidence_score, draft.confidence_level) == (0.3, "low")
+    assert (draft.source_ticket_id, draft.source_garage_id, draft.created_by) == (
+        ticket.id,
+        workshop.site.id,
+        workshop.technician.id,
+    )
+    assert "green deposit on the sensor pins" in draft.description
+    assert "resistance at latch sensor pins 1-2: 2.4 MΩ" in draft.description
+    assert draft.root_cause == DISCOVERY["new_failure_root_cause"]
+    assert [step.action for step in draft.resolution_steps] == DISCOVERY["resolution_steps_followed"]
+    assert sum(step.duration_minutes for step in draft.resolution_steps) == 45
+    assert [step.action for step in draft.verification_steps] == ["Measure the sensor with the plug locked"]
+    assert [(part.part_name, part.part_number) for part in draft.required_parts] == [
+        ("Latch sensor", "LS-20"),
+        ("Gasket", ""),
+    ]
+    assert draft.symptom_codes == ["SYM_CHRG_001"]
+    assert draft.subsystem_category == SubsystemCategory.charger
+    assert draft.failure_mode == FailureMode.degradation
+    assert draft.severity == "high"
+    assert draft.error_codes == ["P0D26"]
+    assert draft.signature_hash.startswith("s1:")
+    assert {"latch", "sensor"} <= set(draft.keywords)
+    (vehicle,) = draft.vehicle_models
+    assert (vehicle.make, vehicle.model, vehicle.year_from) == ("Ather", "450X", None)
+    assert {(c.condition, c.value) for c in draft.failure_conditions} == {
+        ("mileage", "18500"),
+        ("firmware version", "7.1"),
+    }
+
+    edges = await KnowledgeRelation.find({"$or": [{"source_id": draft.id}, {"target_id": draft.id}]}).to_list()
+    assert {edge.source_type for edge in edges} | {edge.target_type for edge in edges} == set(NodeType)
+    review = await Review.find_one({"card_id": draft.id})
+    assert review is not None
+    assert (review.status, review.open, review.source_ticket_id) == (ReviewStatus.waiting, True, ticket.id)
+    told = await Notification.find({"dedupe_key": f"{review.id}:waiting"}).to_list()
+    assert {message.user_id for message in told} == {workshop.expert.id, workshop.second_expert.id}
+    assert "[DRAFT]" in told[0].subject
+
+    next_ticket = await workshop.ticket("Latch sensor corroded, scooter stops charging")
+    await workshop.settle()
+    assert draft.id not in (await workshop.fresh(next_ticket)).suggested_failure_cards
+    with acting_as(workshop.expert):
+        await lifecycle.decide(review, ReviewStatus.approved, "good find")
+    next_ticket = await workshop.ticket("Latch sensor corroded, scooter stops charging")
+    await workshop.settle()
+    assert (await workshop.fresh(next_ticket)).suggested_failure_cards[0] == draft.id
+    assert await Notification.find_one({"user_id": workshop.technician.id, "subject": {"$regex": "^Approved"}})
+
+
+async def test_a_discovery_delivered_twice_makes_one_draft(workshop: Workshop, seeing: None):
+    ticket = await workshop.ticket()
+    action = await workshop.action(ticket, **DISCOVERY)
+    await workshop.settle()
+    discovered = await EfiEvent.find_one({"event_type": EventType.failure_discovered})
+    assert discovered is not None
+    # Even without a receipt, as when a handler was renamed meanwhile.
+    await EventReceipt.find({"event_id": discovered.id}).delete()
+    await workshop.processor._handle(discovered, {}, [])
+    assert await FailureCard.find({"source_action_id": action.id}).count() == 1
+    assert await Review.find().count() == 1
+
+
+async def test_a_bare_discovery_is_drafted_too(workshop: Workshop, seeing: None):
+    ticket = await workshop.ticket("Something", category="motor")
+    await workshop.action(ticket, new_failure_discovered=True, new_failure_description="Odd")
+    await workshop.settle()
+    draft = await FailureCard.find_one({"source_ticket_id": ticket.id})
+    assert draft is not None
+    assert draft.title == "[DRAFT] Odd"
+    assert draft.root_cause == "Under investigation"
+    assert [step.action for step in draft.resolution_steps] == ["Resolution pending"]
+    assert draft.subsystem_category == SubsystemCategory.motor
+    assert not draft.vehicle_models
+
+
+async def test_the_author_hears_why_a_draft_was_sent_back(workshop: Workshop, seeing: None):
+    ticket = await workshop.ticket()
+    action = await workshop.action(ticket, **DISCOVERY)
+    await workshop.settle()
+    draft = await FailureCard.find_one({"source_action_id": action.id})
+    assert draft is not None
+    with acting_as(workshop.expert):
+        await lifecycle.reject(draft, "Which gasket? Please add a photo.")
+    await workshop.settle()
+    message = await Notification.find_one({"user_id": workshop.technician.id})
+    assert message is not None
+    assert message.subject.startswith("Sent back: ")
+    assert message.body == "Which gasket? Please add a photo."
+
+
+async def test_every_handler_works_within_the_rights_of_its_agent_and_has_a_name_of_its_own(workshop: Workshop):
+    handlers = [handler for handlers in HANDLERS.values() for handler in handlers]
+    assert {handler.agent for handler in handlers} == set(GRANTS)
+    assert len({handler.name for handler in handlers}) == len({id(handler) for handler in handlers})
+
+
+@pytest.mark.parametrize("agent", sorted(GRANTS))
+async def test_no_right_is_granted_that_is_not_needed(workshop: Workshop, agent: str):
+    """Every grant is used somewhere in the learning loop: what is seen here is what the table may say, no more."""
+    used: set[tuple[str, database.Access]] = set()
+    database.guard.observe = lambda actor, collection, access, _: (
+        used.add((collection, access)) if actor.id == f"agent:{agent}" else None
+    )
+    try:
+        await _everything(workshop)
+    finally:
+        database.guard.observe = None
+    granted = {(model.Settings.name, access) for model, accesses in GRANTS[agent].items() for access in accesses}
+    assert granted == used
+
+
+async def _everything(workshop: Workshop) -> None:
+    card = await workshop.approved_card()
+    ticket = await workshop.ticket("Stops charging")
+    with acting_as(workshop.expert):
+        await ticket_moves.assign(ticket, workshop.technician.id)
+    rejected = [RejectedHypothesis(hypothesis="fuse", card_id=card.id, reason_rejected="whole")]
+    await workshop.action(ticket, **DISCOVERY, rejected_hypotheses=rejected)
+    await workshop.action(ticket, failure_card_used=card.id, failure_card_accuracy_rating=5)
+    await workshop.resolve(ticket)
+    await workshop.settle()
+    await workshop.reopen(ticket)
+    await workshop.action(ticket, failure_card_used=card.id)
+    await workshop.resolve(ticket)
+    await workshop.reopen(ticket)
+    await workshop.settle()
