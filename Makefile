@@ -17,6 +17,7 @@ run: $(VENV)/.runtime
 	@exec $(BIN)/python server.py
 
 test: $(VENV)/.dev
+	@scripts/install-browser.sh
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev

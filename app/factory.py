@@ -21,6 +21,8 @@ from app.settings import Settings
 from routes.api import ROUTERS
 from routes.api.problems import from_validation, render, request_id
 from routes.api_docs import add_docs
+from routes.portal import add_portal
+from routes.portal.http import asks_for_page, plain_error_page
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     add_docs(app)
+    add_portal(app)
     app.openapi = lambda: describe(app)
     return app
 
@@ -64,17 +67,26 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _respond(error: EfiError, scope: Scope) -> ASGIApp:
+    if asks_for_page(scope):
+        return plain_error_page(error, scope)
     return render(error, scope.get("state", {}).get("request_id", ""))
+
+
+def _answer(error: EfiError, request: Request) -> Response:
+    """A page where the portal was asked, else a problem document."""
+    if asks_for_page(request.scope):
+        return plain_error_page(error, request.scope)
+    return render(error, request_id(request))
 
 
 async def _efi_error(request: Request, error: EfiError) -> Response:
     if error.status >= 500:
         log.error("request refused", code=error.code, detail=error.detail, exc_info=error)
-    return render(error, request_id(request))
+    return _answer(error, request)
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:
-    return render(from_validation(error), request_id(request))
+    return _answer(from_validation(error), request)
 
 
 async def _http_exception(request: Request, error: HTTPException) -> Response:
@@ -90,7 +102,7 @@ async def _http_exception(request: Request, error: HTTPException) -> Response:
         shown = Malformed(error.detail)
         shown.status = error.status_code
     shown.headers = {**(error.headers or {}), **shown.headers}
-    return render(shown, request_id(request))
+    return _answer(shown, request)
 
 
 def _methods(request: Request) -> list[str]:
@@ -109,7 +121,7 @@ async def _duplicate_key(request: Request, error: DuplicateKeyError) -> Response
     """A unique index refused a write, and no service said it better."""
     fields = [name for name in (error.details or {}).get("keyPattern", {}) if name != "_id"]
     errors = [{"field": name, "rule": "must be unique, and this value is taken"} for name in fields]
-    return render(Duplicate("This exists already.", errors=errors), request_id(request))
+    return _answer(Duplicate("This exists already.", errors=errors), request)
 
 
 async def _store_error(request: Request, error: PyMongoError) -> Response:
@@ -119,4 +131,4 @@ async def _store_error(request: Request, error: PyMongoError) -> Response:
     log.warning("the store did not take the request", reason=str(error))
     shown = Unavailable("The store is busy or away; try again.", retry_after=1)
     shown.headers["Retry-After"] = "1"
-    return render(shown, request_id(request))
+    return _answer(shown, request)

@@ -16,6 +16,13 @@ from app.embedded_store import start_embedded_store
 
 MEMORY = Path("/dev/shm")
 ROOM_NEEDED = 2 * 1024**3
+SCREENSHOTS = Path(os.environ.get("EFI_SCREENSHOTS", Path(__file__).parents[1] / "build" / "screenshots"))
+"""Where the portal's tests leave pictures of the pages."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if SCREENSHOTS.is_dir():
+        terminalreporter.write_line(f"Screenshots of the portal: {SCREENSHOTS}")
 
 
 def _roomy(folder: Path) -> bool:

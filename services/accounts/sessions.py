@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import hmac
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -118,6 +119,21 @@ async def refresh(refresh_token: str, settings: Settings) -> Tokens:
         await in_transaction(lambda: _end(session.user_id, {"_id": session.id}))
         raise RefreshTokenReused("Sign in again. If it was not you who used it, change your password.")
     return _tokens(user, session.id, f"{session.id}.{fresh}", expires, settings)
+
+
+async def resume(refresh_token: str) -> tuple[Actor, str]:
+    """Who holds this refresh token, and in which session, without exchanging it: for a browser, whose cookie no script
+    can read. Raises Unauthenticated if it is not, or no longer, valid."""
+    session_id, _, secret = refresh_token.partition(".")
+    session = await Session.find_one({"_id": session_id})
+    if session is None or session.ended_at is not None or session.expires_at <= clock.now():
+        raise Unauthenticated("The session has ended; sign in.", reason="expired")
+    if not hmac.compare_digest(session.refresh_hash, hash_token(secret)):
+        raise Unauthenticated("The session is not valid; sign in.", reason="invalid")
+    user = await User.find_one({"_id": session.user_id})
+    if user is None or not user.active:
+        raise Unauthenticated("This account is not active.", reason="inactive")
+    return actor_of(user), session.id
 
 
 async def logout(user_id: str, session_id: str) -> None:

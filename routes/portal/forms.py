@@ -1,0 +1,86 @@
+"""What a form sent, what is wrong with it, and reading it into the models that the services take."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import FormData, UploadFile
+
+from app.errors import EfiError
+
+M = TypeVar("M", bound=BaseModel)
+CSRF_FIELD = "csrf_token"
+ONCE_FIELD = "once"
+REVISION_FIELD = "revision"
+OWN_FIELDS = frozenset({CSRF_FIELD, ONCE_FIELD, REVISION_FIELD})
+
+
+@dataclass
+class Form:
+    """`values` as they were typed, by name; `errors` are shown beside their fields, `notice` above the form."""
+
+    values: dict[str, list[str]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    notice: str = ""
+
+    @classmethod
+    async def of(cls, data: FormData) -> "Form":
+        form = cls()
+        for name, value in data.multi_items():
+            if isinstance(value, UploadFile):
+                form.files[name] = await value.read()
+            else:
+                form.values.setdefault(name, []).append(value.replace("\r\n", "\n"))
+        return form
+
+    def get(self, name: str, default: str = "") -> str:
+        """The value without surrounding space; the last one if there are several."""
+        return self.values[name][-1].strip() if self.values.get(name) else default
+
+    def all(self, name: str) -> list[str]:
+        """Every value that is not empty."""
+        return [value.strip() for value in self.values.get(name, []) if value.strip()]
+
+    def shown(self, name: str, default: Any = "") -> str:
+        """What the field shows: what was typed, else what is stored."""
+        return self.values[name][-1] if self.values.get(name) else "" if default is None else str(default)
+
+    def checked(self, name: str, value: str = "yes", default: bool = False) -> bool:
+        """Whether a box or a choice is ticked: as sent, else as stored."""
+        return value in self.values.get(name, []) if self.values else default
+
+    def lines(self, name: str) -> list[str]:
+        """A text area with one entry per line."""
+        return [line.strip() for line in self.get(name).splitlines() if line.strip()]
+
+    def revision(self) -> int | None:
+        """The revision of the document that the page showed; None if the form has none."""
+        given = self.get(REVISION_FIELD)
+        return int(given) if given.isascii() and given.isdigit() and len(given) < 10 else None
+
+    def typed(self) -> list[tuple[str, str]]:
+        """What the person entered, for a page that keeps it."""
+        return [(name, value) for name, values in self.values.items() if name != CSRF_FIELD for value in values]
+
+    def refuse(self, error: EfiError | ValidationError) -> None:
+        """Note what is wrong: beside the field where it names one, and always in one sentence above."""
+        if isinstance(error, ValidationError):
+            found = [(".".join(str(part) for part in fault["loc"]), _said(fault)) for fault in error.errors()]
+            self.errors |= dict(reversed(found))
+            self.notice = ""
+            return
+        for fault in error.extra.get("errors", []):
+            self.errors.setdefault(fault["field"], fault["rule"])
+        self.notice = "" if error.extra.get("errors") else error.detail
+
+
+def _said(fault: Mapping[str, Any]) -> str:
+    """The rule without the engine's way of announcing it."""
+    return str(fault["msg"]).removeprefix("Value error, ").replace("String should", "should").replace("Input ", "")
+
+
+def read(model: type[M], values: Mapping[str, Any]) -> M:
+    """The model out of form values, of which those that are empty are left out. Raises pydantic's ValidationError."""
+    return model.model_validate({name: value for name, value in values.items() if value not in ("", None)})

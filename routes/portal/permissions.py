@@ -1,0 +1,23 @@
+"""Which page is for whom: the one table of the portal. What has no row here is refused."""
+
+from app.security import Role
+
+PEOPLE = frozenset(Role) - {Role.service}
+ADMIN = frozenset({Role.admin})
+STAFF = frozenset({Role.technician, Role.expert, Role.admin})
+CURATORS = frozenset({Role.expert, Role.admin})
+CUSTOMER = frozenset({Role.fleet_customer})
+READERS = PEOPLE - CUSTOMER
+"""Those who may browse the knowledge; what a customer is told stands on their ticket."""
+
+OPEN = frozenset({"GET /sign-in", "POST /sign-in"})
+"""Reached without signing in."""
+
+PAGES: dict[str, frozenset[Role]] = {
+    # everybody
+    "GET /": PEOPLE,
+    "POST /sign-out": PEOPLE,
+    "GET /account": PEOPLE,
+    "POST /account/password": PEOPLE,
+    "POST /account/display": PEOPLE,
+}

@@ -1,0 +1,145 @@
+"""Templates, the catalogue of texts, and how dates, ages and shares are written."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+
+from app import clock
+from app.security import Role
+from routes.portal import charts, trees
+
+HERE = Path(__file__).parent
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+    ),
+    # Without any referrer browsers send forms from nowhere (`Origin: null`), and these would be refused.
+    "Referrer-Policy": "same-origin",
+}
+MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
+
+NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
+    ("tickets", "/tickets", frozenset({Role.technician, Role.expert, Role.fleet_customer, Role.admin})),
+    ("reviews", "/reviews", frozenset({Role.expert, Role.admin})),
+    ("knowledge", "/knowledge", frozenset({Role.technician, Role.expert, Role.admin, Role.oem, Role.manufacturer})),
+    ("confidence", "/confidence", frozenset({Role.expert, Role.admin})),
+    ("events", "/events", frozenset({Role.admin})),
+    ("users", "/users", frozenset({Role.admin})),
+    ("sites", "/sites", frozenset({Role.admin})),
+    ("settings", "/settings", frozenset({Role.admin})),
+)
+"""What stands at the top of every page, and for whom."""
+
+
+@cache
+def _texts() -> dict[str, str]:
+    """The catalogue, flat: `ticket.title` names `title` under `ticket`."""
+    with (HERE / "texts.yaml").open(encoding="utf-8") as file:
+        return dict(_flat("", yaml.safe_load(file)))
+
+
+def _flat(prefix: str, entries: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name, value in entries.items():
+        found += _flat(f"{prefix}{name}.", value) if isinstance(value, dict) else [(f"{prefix}{name}", str(value))]
+    return found
+
+
+def text(key: str, **values: Any) -> str:
+    """A text of the catalogue. A key that it lacks is a mistake in the program."""
+    found = _texts()[key]
+    return found.format_map(values) if values else found
+
+
+def word(value: Any) -> str:
+    """A value of a closed vocabulary in plain words."""
+    return _texts().get(f"word.{value}") or str(value).replace("_", " ")
+
+
+def link(path: str, query: Mapping[str, Any] | None = None, **more: Any) -> str:
+    """The path with those parameters that have a value."""
+    given = {name: value for name, value in {**(query or {}), **more}.items() if value not in (None, "")}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def age(instant: datetime | None) -> str:
+    """How long ago, in one unit."""
+    if instant is None:
+        return "–"
+    seconds = max(0, round((clock.now() - instant).total_seconds()))
+    for unit, length in (("days", DAY), ("hours", HOUR), ("minutes", MINUTE)):
+        if seconds >= 2 * length:
+            return text(f"age.{unit}", n=seconds // length)
+    return text("age.now") if seconds < MINUTE else text("age.minutes", n=seconds // MINUTE)
+
+
+def share(value: float | None) -> str:
+    """A number from 0 to 1 in per cent."""
+    return "–" if value is None else f"{value * 100:.0f} %"
+
+
+@pass_context
+def moment(context: Context, instant: datetime | None, *, day_only: bool = False) -> Markup:
+    """An instant in the visitor's time zone."""
+    if instant is None:
+        return Markup("–")
+    zone: ZoneInfo = context["visit"].zone
+    shown = instant.astimezone(zone).strftime("%d %b %Y" if day_only else "%d %b %Y, %H:%M")
+    return Markup('<time datetime="{}">{}</time>').format(instant.isoformat(), shown)
+
+
+def once() -> str:
+    """A new key by which a form takes effect once, however often it is sent."""
+    return secrets.token_urlsafe(12)
+
+
+def lines(value: str) -> Markup:
+    """Text with its line breaks."""
+    return Markup("<br>").join(escape(line) for line in value.split("\n"))
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of a file of ours; it changes with the content, so that browsers may keep the file."""
+    digest = hashlib.sha256((HERE / "static" / name).read_bytes()).hexdigest()
+    return f"/static/{name}?v={digest[:12]}"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals |= {
+        "t": text,
+        "link": link,
+        "once": once,
+        "asset": asset,
+        "charts": charts,
+        "trees": trees,
+        "Role": Role,
+        "navigation": NAVIGATION,
+    }
+    environment.filters |= {"word": word, "age": age, "share": share, "moment": moment, "lines": lines}
+    return environment
+
+
+def page(template: str, **values: Any) -> str:
+    """The page as HTML. Everything that comes from people is escaped."""
+    return _environment().get_template(template).render(**values)
