@@ -40,7 +40,7 @@ _PAPERWORK = re.compile(
 _MODES: list[tuple[re.Pattern[str], FailureMode]] = [
     (re.compile(pattern, re.IGNORECASE), mode)
     for pattern, mode in [
-        (r"short[- ]circuit|\bshort(s|ed|ing)\b|\ban? (electrical )?short\b", FailureMode.short_circuit),
+        (r"short[- ]circuit|\bshort(s|ed|ing)\b|electrical short\b", FailureMode.short_circuit),
         (r"overheat|melt|thermal (event|runaway)", FailureMode.overheating),
         (r"\bleak|seep", FailureMode.leakage),
         (r"open circuit|disconnect|broken (wire|connection)|loss of electrical connection", FailureMode.open_circuit),
