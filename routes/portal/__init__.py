@@ -2,9 +2,9 @@
 
 from fastapi import FastAPI
 
-from routes.portal import account, assets
+from routes.portal import account, assets, live, tickets, work
 
-ROUTERS = [account.router]
+ROUTERS = [account.router, tickets.router, work.router, live.router]
 
 
 def add_portal(app: FastAPI) -> None:

@@ -20,4 +20,22 @@ PAGES: dict[str, frozenset[Role]] = {
     "GET /account": PEOPLE,
     "POST /account/password": PEOPLE,
     "POST /account/display": PEOPLE,
+    # reviews
+    "GET /reviews/live": CURATORS,
+    # events
+    "GET /events/live": ADMIN,
+    # tickets
+    "GET /tickets": STAFF | CUSTOMER,
+    "GET /tickets/new": STAFF | CUSTOMER,
+    "POST /tickets/new": STAFF | CUSTOMER,
+    "GET /tickets/{ticket_id}": STAFF | CUSTOMER,
+    "GET /tickets/{ticket_id}/live": STAFF | CUSTOMER,
+    "POST /tickets/{ticket_id}/take": frozenset({Role.technician}),
+    "POST /tickets/{ticket_id}/progress": STAFF,
+    "POST /tickets/{ticket_id}/close": STAFF | CUSTOMER,
+    "POST /tickets/{ticket_id}/reopen": STAFF | CUSTOMER,
+    "POST /tickets/{ticket_id}/parts": STAFF,
+    "POST /tickets/{ticket_id}/parts/{usage_id}": STAFF,
+    "GET /tickets/{ticket_id}/action": STAFF,
+    "POST /tickets/{ticket_id}/action": STAFF,
 }

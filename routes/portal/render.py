@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 from app import clock
 from app.security import Role
-from routes.portal import charts, trees
+from routes.portal import charts, options, trees
 
 HERE = Path(__file__).parent
 HEADERS = {
@@ -65,6 +65,11 @@ def text(key: str, **values: Any) -> str:
 def word(value: Any) -> str:
     """A value of a closed vocabulary in plain words."""
     return _texts().get(f"word.{value}") or str(value).replace("_", " ")
+
+
+def words(values: Iterable[Any]) -> list[tuple[str, str]]:
+    """Values of a closed vocabulary as a choice offers them."""
+    return [(str(value), word(value)) for value in values]
 
 
 def link(path: str, query: Mapping[str, Any] | None = None, **more: Any) -> str:
@@ -132,6 +137,8 @@ def _environment() -> Environment:
         "once": once,
         "asset": asset,
         "charts": charts,
+        "options": options,
+        "words": words,
         "trees": trees,
         "Role": Role,
         "navigation": NAVIGATION,

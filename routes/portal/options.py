@@ -1,0 +1,37 @@
+"""What a choice offers: pairs of the value that is sent and the words that are shown."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from models.part import Part, PartUsage
+from models.vehicle import Vehicle
+from services.repairs.usage import outstanding
+
+Options = list[tuple[str, str]]
+
+
+class Named(Protocol):
+    id: str
+    name: str
+
+
+def named(entries: Iterable[Named]) -> Options:
+    return [(entry.id, entry.name) for entry in entries]
+
+
+def vehicles(fleet: Iterable[Vehicle]) -> Options:
+    return [
+        (one.id, " ".join(filter(None, [one.registration, one.make, one.model, str(one.year or "")]))) for one in fleet
+    ]
+
+
+def parts(stock: Iterable[tuple[Part, bool]]) -> Options:
+    """Parts on hand; a star stands before those that the suspects ask for."""
+    return [
+        (part.id, f"{'★ ' if wanted else ''}{part.part_name} · {part.part_number} ({part.quantity_on_hand})")
+        for part, wanted in stock
+    ]
+
+
+def pieces(usage: Iterable[PartUsage]) -> Options:
+    return [(one.id, f"{one.part_name} × {outstanding(one)}") for one in usage]

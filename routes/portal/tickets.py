@@ -1,0 +1,195 @@
+"""Tickets: whose work waits where, taking one in, and the page on which everything about one stands."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Depends, Path
+from starlette.responses import Response
+
+from app import clock
+from app.ids import Id
+from app.security import Role
+from matching import Candidate
+from models.account import Site
+from models.enums import Priority, TicketCategory, TicketStatus, VehicleType
+from models.part import Part, PartUsage
+from models.technician_action import TechnicianAction
+from models.ticket import Ticket, TicketContent
+from routes.portal import render
+from routes.portal.forms import Form, read
+from routes.portal.http import CurrentVisit, page_router, submit
+from routes.portal.visit import Visit, see_other
+from services.accounts import directory, vehicles
+from services.accounts.vehicles import VehicleFilter
+from services.diagnosis import matches
+from services.diagnosis.matches import DEFAULT_SCORER, Matched, MatchOptions
+from services.diagnosis.translate import ticket_case
+from services.knowledge.confidence import Evidence
+from services.repairs import actions, stock, ticket_states, tickets, usage
+from services.repairs.cards import required_parts
+from services.repairs.tickets import TicketFilter
+from services.repairs.visibility import load_visible, works_at
+
+router = page_router()
+
+ACTIVE = (TicketStatus.in_progress, TicketStatus.pending_parts, TicketStatus.open)
+URGENCY = {priority: place for place, priority in enumerate(reversed(Priority))}
+STAFF = (Role.technician, Role.expert, Role.admin)
+MINE_LISTED = 200
+STOCK_LISTED = 200
+PREFERRED_SCORER = "calibrated"
+TICKET_FIELDS = tuple(TicketContent.model_fields)
+
+
+async def _load(ticket_id: Annotated[Id, Path()]) -> Ticket:
+    return await load_visible(ticket_id)
+
+
+CurrentTicket = Annotated[Ticket, Depends(_load)]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A known failure that may explain the ticket, and what repairs of this vehicle variant say of its fix."""
+
+    candidate: Candidate
+    evidence: Evidence
+
+
+@router.get("/tickets")
+async def list_tickets(visit: CurrentVisit) -> Response:
+    """A technician's own work first: what burns most, then what has waited longest."""
+    asked = visit.request.query_params
+    views = _views(visit)
+    view = asked.get("view") if asked.get("view") in views else views[0]
+    if view == "mine":
+        found = [
+            ticket
+            for status in ACTIVE
+            for ticket in (
+                await tickets.list_tickets(TicketFilter(status=status, technician_id=visit.actor.id), limit=MINE_LISTED)
+            ).items
+        ]
+        found.sort(key=lambda ticket: (URGENCY[ticket.priority], ticket.created_at))
+        return visit.page("tickets.html", tickets=found, next=None, view=view, views=views, only="")
+    status = asked.get("status", "") if view == "all" else TicketStatus.open
+    wanted = TicketFilter(status=TicketStatus(status) if status in list(TicketStatus) else None)
+    page = await tickets.list_tickets(wanted, after=asked.get("after"))
+    return visit.page("tickets.html", tickets=page.items, next=page.next, view=view, views=views, only=status)
+
+
+def _views(visit: Visit) -> list[str]:
+    views = ["all"] if visit.has(Role.fleet_customer) and not visit.has(*STAFF) else ["open", "all"]
+    return ["mine", *views] if visit.has(Role.technician) else views
+
+
+@router.get("/tickets/new")
+async def new_ticket(visit: CurrentVisit) -> Response:
+    return await _new_ticket(visit)
+
+
+@router.post("/tickets/new")
+async def create_ticket(visit: CurrentVisit) -> Response:
+    form = visit.form
+
+    async def work() -> Response:
+        content = read(TicketContent, ticket_values(form))
+        ticket = await tickets.create(content, site_id=form.get("site_id") or None)
+        return see_other(f"/tickets/{ticket.id}")
+
+    return await submit(visit, work, lambda: _new_ticket(visit))
+
+
+def ticket_values(form: Form) -> dict[str, object]:
+    """A form's values as TicketContent takes them; codes may be separated by commas or space."""
+    values: dict[str, object] = {name: form.get(name) for name in TICKET_FIELDS}
+    values["error_codes_reported"] = form.get("error_codes_reported").replace(",", " ").split()
+    return values
+
+
+async def _new_ticket(visit: Visit) -> Response:
+    fleet = await vehicles.list_vehicles(VehicleFilter(is_catalogue=False), visit.actor, limit=200)
+    sites = (await directory.list_entries(Site, visit.actor, limit=200)).items
+    own = [site for site in sites if works_at(visit.actor, site.id)]
+    return visit.page(
+        "ticket_new.html",
+        vehicles=fleet.items,
+        sites=own,
+        categories=list(TicketCategory),
+        priorities=list(Priority),
+        vehicle_types=list(VehicleType),
+    )
+
+
+@router.get("/tickets/{ticket_id}")
+async def show_ticket(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
+    return await ticket_page(visit, ticket)
+
+
+async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
+    """The whole ticket; a customer is shown its course, and nothing of the workshop's own notes."""
+    works = visit.has(*STAFF) and works_at(visit.actor, ticket.site_id)
+    matched, suspects = await suspects_of(ticket) if works else (None, [])
+    reopened_counts = ticket.resolved_at is not None and clock.now() - ticket.resolved_at <= timedelta(
+        days=visit.settings.return_window_days
+    )
+    return visit.page(
+        "ticket.html",
+        ticket=ticket,
+        works=works,
+        matched=matched,
+        suspects=suspects,
+        moves=ticket_states.legal_moves(ticket.status),
+        workable=ticket.status in ticket_states.WORKABLE,
+        reopened_counts=reopened_counts,
+        actions=await _actions(ticket) if works else [],
+        usage=await parts_of(ticket) if works else [],
+        outstanding=usage.outstanding,
+        stock=await stock_for(ticket) if works else [],
+    )
+
+
+async def suspects_of(ticket: Ticket) -> tuple[Matched, list[Suspect]]:
+    """Known failures that may explain the ticket, by the scorer that gives probabilities if there is one."""
+    scorer = PREFERRED_SCORER if PREFERRED_SCORER in matches.scorers() else DEFAULT_SCORER
+    case = ticket_case(ticket)
+    matched = await matches.with_evidence(await matches.match(case, MatchOptions(scorer=scorer)), case)
+    return matched, [Suspect(one, matched.evidence[one.card_id]) for one in matched.result.candidates]
+
+
+async def _actions(ticket: Ticket) -> list[TechnicianAction]:
+    return (await actions.list_actions(ticket_id=ticket.id, limit=100)).items
+
+
+async def parts_of(ticket: Ticket) -> list[PartUsage]:
+    return (await usage.list_usage(ticket_id=ticket.id, limit=100)).items
+
+
+async def stock_for(ticket: Ticket) -> list[tuple[Part, bool]]:
+    """Parts on hand at the ticket's site, those that its suspects ask for first."""
+    if ticket.site_id is None:
+        return []
+    on_hand = [
+        part
+        for part in (await stock.list_parts(site_id=ticket.site_id, limit=STOCK_LISTED)).items
+        if part.quantity_on_hand > 0
+    ]
+    cards = [ticket.selected_failure_card, *ticket.suggested_failure_cards]
+    wanted = await required_parts(card_id for card_id in cards if card_id is not None)
+    names = {name.casefold() for parts in wanted.values() for one in parts for name in (one.part_number, one.part_name)}
+    marked = [
+        (part, not names.isdisjoint({part.part_number.casefold(), part.part_name.casefold()})) for part in on_hand
+    ]
+    return sorted(marked, key=lambda pair: (not pair[1], pair[0].part_name.casefold()))
+
+
+def changed_since(ticket: Ticket, form: Form) -> str:
+    """Who moved the ticket last, if it changed after the form was shown."""
+    seen = form.revision()
+    if seen is None or seen == ticket.revision or not ticket.status_history:
+        return ""
+    last = ticket.status_history[-1]
+    return render.text(
+        "ticket.changed", who=last.updated_by.name, status=render.word(last.status), age=render.age(last.timestamp)
+    )

@@ -1,0 +1,206 @@
+"""Work on a ticket: taking it, its moves, parts from stock, and what was found and done."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Path
+from starlette.responses import Response
+
+from app.errors import Invalid
+from app.ids import Id
+from models.enums import ResolutionOutcome, ResolutionType, TicketStatus
+from models.technician_action import ActionContent, ActionPart
+from models.ticket import Resolution, Ticket
+from routes.portal import render
+from routes.portal.forms import Form, read
+from routes.portal.http import CurrentVisit, page_router, submit
+from routes.portal.tickets import CurrentTicket, changed_since, parts_of, suspects_of, ticket_page
+from routes.portal.visit import Visit, see_other
+from services.repairs import actions, ticket_moves, tickets, usage
+from services.repairs.usage import Settling
+from services.repairs.visibility import load_visible
+
+router = page_router()
+
+OUTCOMES = tuple(ResolutionOutcome)
+MINUTES_PER_HOUR = 60
+
+
+@router.post("/tickets/{ticket_id}/take")
+async def take(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
+    """Assign the ticket to oneself."""
+    return await _move(visit, ticket, lambda fresh: ticket_moves.assign(fresh, visit.actor.id))
+
+
+@router.post("/tickets/{ticket_id}/progress")
+async def progress(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
+    """Start, wait for parts, go on."""
+    status = TicketStatus.pending_parts if visit.form.get("to") == "pending_parts" else TicketStatus.in_progress
+    return await _move(visit, ticket, lambda fresh: ticket_moves.progress(fresh, status, visit.form.get("note")))
+
+
+@router.post("/tickets/{ticket_id}/close")
+async def close(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
+    return await _move(visit, ticket, lambda fresh: ticket_moves.close(fresh, visit.form.get("note")))
+
+
+@router.post("/tickets/{ticket_id}/reopen")
+async def reopen(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
+    """The vehicle came back. The reason is what the next technician begins with."""
+    reason = visit.form.get("reason")
+    if not reason:
+        visit.form.refuse(Invalid.field("reason", render.text("form.required")))
+        return await _again(visit, ticket.id, status=422)
+    window = timedelta(days=visit.settings.return_window_days)
+    return await _move(visit, ticket, lambda fresh: ticket_moves.reopen(fresh, reason[:200], return_window=window))
+
+
+async def _move(visit: Visit, ticket: Ticket, change: Callable[[Ticket], Awaitable[Ticket]]) -> Response:
+    async def work() -> Response:
+        fresh = await load_visible(ticket.id)
+        tickets.expect_revision(fresh, visit.form.revision())
+        await change(fresh)
+        return see_other(f"/tickets/{ticket.id}")
+
+    return await submit(visit, work, lambda: _again(visit, ticket.id))
+
+
+async def _again(visit: Visit, ticket_id: str, *, status: int = 200) -> Response:
+    """The ticket as it stands now, with what was typed and why it was not taken."""
+    ticket = await load_visible(ticket_id)
+    visit.form.notice = changed_since(ticket, visit.form) or visit.form.notice
+    response = await ticket_page(visit, ticket)
+    response.status_code = status
+    return response
+
+
+@router.post("/tickets/{ticket_id}/parts")
+async def take_part(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
+    """Take pieces of a part from stock for this ticket."""
+    form = visit.form
+
+    async def work() -> Response:
+        quantity = form.get("quantity", "1")
+        if not form.get("part_id"):
+            raise Invalid.field("part_id", render.text("form.required"))
+        if not quantity.isascii() or not quantity.isdigit() or not 0 < int(quantity) <= 1000:
+            raise Invalid.field("quantity", render.text("form.count"))
+        await usage.allocate(ticket.id, form.get("part_id"), int(quantity))
+        return see_other(f"/tickets/{ticket.id}")
+
+    return await submit(visit, work, lambda: _again(visit, ticket.id))
+
+
+@router.post("/tickets/{ticket_id}/parts/{usage_id}")
+async def settle_part(visit: CurrentVisit, ticket: CurrentTicket, usage_id: Annotated[Id, Path()]) -> Response:
+    """Say what became of the pieces: fitted, back to stock, broken."""
+    how = visit.form.get("how")
+
+    async def work() -> Response:
+        if how not in list(Settling):
+            raise Invalid.field("how", render.text("form.required"))
+        await usage.settle(usage_id, Settling(how))
+        return see_other(f"/tickets/{ticket.id}")
+
+    return await submit(visit, work, lambda: _again(visit, ticket.id))
+
+
+@router.get("/tickets/{ticket_id}/action")
+async def new_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
+    return await _action_page(visit, ticket)
+
+
+@router.post("/tickets/{ticket_id}/action")
+async def record_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
+    """Record what was found and done; parts that were fitted and the ticket's end go with it, or nothing does."""
+    form = visit.form
+
+    async def work() -> Response:
+        tickets.expect_revision(await load_visible(ticket.id), form.revision())
+        content = read(ActionContent, await _action_values(form, ticket))
+        await actions.record(content)
+        for usage_id in form.all("fitted"):
+            await usage.settle(usage_id, Settling.used)
+        if form.checked("resolve"):
+            await ticket_moves.resolve(await load_visible(ticket.id), _resolution(content))
+        return see_other(f"/tickets/{ticket.id}")
+
+    async def again() -> Response:
+        fresh = await load_visible(ticket.id)
+        form.notice = changed_since(fresh, form) or form.notice
+        return await _action_page(visit, fresh)
+
+    return await submit(visit, work, again)
+
+
+async def _action_page(visit: Visit, ticket: Ticket) -> Response:
+    _, suspects = await suspects_of(ticket)
+    chosen = visit.request.query_params.get("card") or ticket.selected_failure_card or ""
+    return visit.page(
+        "action.html",
+        ticket=ticket,
+        suspects=suspects,
+        chosen=chosen,
+        known={one.candidate.card_id for one in suspects},
+        outcomes=OUTCOMES,
+        usage=[one for one in await parts_of(ticket) if usage.outstanding(one)],
+        outstanding=usage.outstanding,
+    )
+
+
+async def _action_values(form: Form, ticket: Ticket) -> dict[str, object]:
+    card = form.get("failure_card_used")
+    minutes = form.get("resolution_time_minutes")
+    discovered = form.checked("new_failure_discovered")
+    outcome = form.get("resolution_outcome")
+    fitted = set(form.all("fitted"))
+    shown = {name.removeprefix("title_"): form.get(name) for name in form.values if name.startswith("title_")}
+    return {
+        "ticket_id": ticket.id,
+        "failure_cards_suggested": list(shown),
+        "failure_card_used": card,
+        "failure_card_helpful": {"yes": True, "no": False}.get(form.get("failure_card_helpful")) if card else None,
+        "rejected_hypotheses": [
+            {"hypothesis": title[:500], "card_id": card_id, "reason_rejected": form.get(f"because_{card_id}")}
+            for card_id, title in shown.items()
+            if card_id in form.all("ruled_out")
+        ],
+        "diagnostic_steps_performed": form.lines("diagnostic_steps_performed"),
+        "resolution_steps_followed": form.lines("resolution_steps_followed"),
+        "parts_used": [
+            ActionPart(
+                part_name=one.part_name,
+                part_number=one.part_number,
+                part_id=one.part_id,
+                usage_id=one.id,
+                quantity=usage.outstanding(one),
+                is_substitute=one.is_substitute,
+                substitute_for=one.substitute_for[:120],
+            ).model_dump()
+            for one in await parts_of(ticket)
+            if one.id in fitted
+        ],
+        "resolution_time_minutes": minutes,
+        "resolution_outcome": outcome,
+        "issue_resolved": outcome == ResolutionOutcome.success,
+        "escalation_reason": form.get("escalation_reason"),
+        "new_failure_discovered": discovered,
+        "suggest_new_card": discovered,
+        "new_failure_description": form.get("new_failure_description"),
+        "new_failure_root_cause": form.get("new_failure_root_cause"),
+        "new_failure_resolution": form.get("new_failure_resolution"),
+        "technician_notes": form.get("technician_notes"),
+    }
+
+
+def _resolution(action: ActionContent) -> Resolution:
+    """The ticket's end as the action tells it."""
+    return Resolution(
+        resolution="\n".join(action.resolution_steps_followed) or action.technician_notes,
+        resolution_type=ResolutionType.workshop,
+        selected_failure_card=action.failure_card_used,
+        labor_hours=round(action.resolution_time_minutes / MINUTES_PER_HOUR, 2),
+        resolution_successful=action.resolution_outcome is ResolutionOutcome.success,
+        new_failure_discovered=action.new_failure_discovered,
+    )
