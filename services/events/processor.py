@@ -145,7 +145,9 @@ class Processor:
                     done = Tally()
                 if not done.total and not self._stopping:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), self.poll_seconds * random.uniform(0.8, 1.2))
+                        # Not wait_for: on Python 3.11 it swallows a cancellation that meets the wake-up.
+                        async with asyncio.timeout(self.poll_seconds * random.uniform(0.8, 1.2)):
+                            await self._wake.wait()
 
     async def _pass(self, limit: int) -> Tally:
         claim, events = await self._claim(limit)
