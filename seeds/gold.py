@@ -1,7 +1,7 @@
 """`efi evaluate`: a gold set runs through the service's own pipeline, in a store that is thrown away afterwards."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,19 +111,20 @@ def table(results: dict[str, Figures]) -> Table:
     shown.add_column("")
     for scorer in results:
         shown.add_column(f"{scorer} (default)" if scorer == DEFAULT_SCORER else scorer, justify="right")
-    for name in _names(results.values()):
-        values = [figures.as_json()[name] for figures in results.values()]
-        shown.add_row(_LABELS.get(name, name), *("–" if value is None else f"{value:.3f}" for value in values))
+    for label, value_of in _LINES:
+        values = [value_of(figures) for figures in results.values()]
+        shown.add_row(label, *("–" if value is None else f"{value:.3f}" for value in values))
     return shown
 
 
-_LABELS = {
-    "auroc_nomatch": "AUROC, no known failure",
-    "ece": "calibration error",
-    "fools_typical": "no known failure, yet scored like the median right answer",
-    "fools_most": "no known failure, yet scored like 95 % of right answers",
-}
-
-
-def _names(figures: Iterable[Figures]) -> list[str]:
-    return list(next(iter(figures)).as_json())
+_LINES: list[tuple[str, Callable[[Figures], float | None]]] = [
+    ("hit@1", lambda figures: figures.hit_1),
+    ("hit@3", lambda figures: figures.hit_3),
+    ("hit@10", lambda figures: figures.hit_10),
+    ("MRR", lambda figures: figures.mrr),
+    ("nDCG@10", lambda figures: figures.ndcg_10),
+    ("AUROC, known or not", lambda figures: figures.auroc_nomatch),
+    ("calibration error (ECE)", lambda figures: figures.ece),
+    ("no known failure, but the top score\nreaches the median right one", lambda figures: figures.fools_typical),
+    ("… reaches 95 % of the right ones", lambda figures: figures.fools_most),
+]

@@ -80,8 +80,6 @@ class Figures:
             "ndcg@10": self.ndcg_10,
             "auroc_nomatch": self.auroc_nomatch,
             "ece": self.ece,
-            "fools_typical": self.fools_typical,
-            "fools_most": self.fools_most,
         }
 
 
