@@ -116,8 +116,13 @@ class Load:
 _COMPLAINTS = knowledge.complaints(200)
 
 
-def suffer(data_dir: Path, *, kills: int, longest: float, chance: random.Random) -> tuple[Load, list[float]]:
-    """Start, load, kill, as often as asked; then let the service finish. Returns the load and the starts' durations."""
+def suffer(
+    data_dir: Path, *, kills: int, longest: float, chance: random.Random, least: int = 0
+) -> tuple[Load, list[float]]:
+    """Start, load, kill, as often as asked; then let the service finish. Returns the load and the starts' durations.
+
+    A kill comes up to `longest` seconds after `least` writes have been acknowledged.
+    """
     load, starts, headers = Load(), [], None
     for _ in range(kills):
         started = time.monotonic()
@@ -129,8 +134,11 @@ def suffer(data_dir: Path, *, kills: int, longest: float, chance: random.Random)
             threading.Thread(target=load.work, args=(service.url, headers, cards, chance.randrange(1 << 30)))
             for _ in range(CLIENTS)
         ]
+        before = len(load.acknowledged)
         for client in clients:
             client.start()
+        while len(load.acknowledged) < before + least and any(client.is_alive() for client in clients):
+            time.sleep(0.01)
         time.sleep(chance.uniform(0.0, longest))
         service.kill()
         for client in clients:
