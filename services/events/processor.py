@@ -89,6 +89,7 @@ class Processor:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._claims = 0
         self._due: deque[tuple[str, int]] = deque()
+        self._look_for_abandoned_at = clock.now()
         self._claiming = asyncio.Lock()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -198,9 +199,13 @@ class Processor:
         now = clock.now()
         collection = EfiEvent.get_pymongo_collection()
         fields = {"_id": 1, "revision": 1}
-        abandoned = collection.find({"status": EventStatus.processing, "lease_until": {"$lte": now}}, fields)
         waiting = collection.find({"status": EventStatus.pending, "available_at": {"$lte": now}}, fields)
-        due = await abandoned.limit(READ_AHEAD).to_list()
+        due: list[dict[str, Any]] = []
+        if now >= self._look_for_abandoned_at:
+            # Rare, so not asked before each batch.
+            abandoned = collection.find({"status": EventStatus.processing, "lease_until": {"$lte": now}}, fields)
+            due += await abandoned.limit(READ_AHEAD).to_list()
+            self._look_for_abandoned_at = now + self.lease / 4
         due += await waiting.sort([("available_at", 1), ("_id", 1)]).limit(READ_AHEAD).to_list()
         return [(found["_id"], found["revision"]) for found in due]
 
