@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from app import clock
-from app.errors import Conflict, Forbidden, NotFound
+from app.errors import Conflict, Forbidden, NotFound, Stale
 from app.security import Role, current_actor
 from models.enums import ReviewStatus, SourceType, SubsystemCategory
 from models.failure_card import FailureCard, Review, ReviewComment
@@ -56,6 +56,12 @@ async def get(review_id: str) -> Review:
     if review is None:
         raise NotFound.of("review", review_id)
     return review
+
+
+def require_revision(review: Review, revision: int | None) -> None:
+    """Raise Stale if it has changed since `revision` was read; None does not care."""
+    if revision is not None and review.revision != revision:
+        raise Stale(f"{review.id} was changed by somebody else; read it again.")
 
 
 async def list_reviews(
