@@ -2,9 +2,17 @@
 
 from fastapi import FastAPI
 
-from routes.portal import account, assets, live, tickets, work
+from routes.portal import account, assets, editor, knowledge, live, reviews, tickets, work
 
-ROUTERS = [account.router, tickets.router, work.router, live.router]
+ROUTERS = [
+    account.router,
+    live.router,
+    tickets.router,
+    work.router,
+    reviews.router,
+    knowledge.router,
+    editor.router,
+]
 
 
 def add_portal(app: FastAPI) -> None:

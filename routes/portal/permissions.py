@@ -20,7 +20,19 @@ PAGES: dict[str, frozenset[Role]] = {
     "GET /account": PEOPLE,
     "POST /account/password": PEOPLE,
     "POST /account/display": PEOPLE,
+    # knowledge
+    "GET /knowledge": READERS,
+    "GET /cards/{card_id}": READERS,
+    "GET /cards/{card_id}/compare": STAFF,
+    "GET /cards/{card_id}/edit": STAFF,
+    "POST /cards/{card_id}/edit": STAFF,
     # reviews
+    "GET /reviews": CURATORS,
+    "GET /reviews/{review_id}": CURATORS,
+    "POST /reviews/{review_id}/claim": CURATORS,
+    "POST /reviews/{review_id}/release": CURATORS,
+    "POST /reviews/{review_id}/comment": CURATORS,
+    "POST /reviews/{review_id}/decide": CURATORS,
     "GET /reviews/live": CURATORS,
     # events
     "GET /events/live": ADMIN,

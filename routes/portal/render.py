@@ -91,7 +91,11 @@ def age(instant: datetime | None) -> str:
 
 def share(value: float | None) -> str:
     """A number from 0 to 1 in per cent."""
-    return "–" if value is None else f"{value * 100:.0f} %"
+    if value is None:
+        return "–"
+    if 0.995 <= value < 1:
+        return "> 99 %"
+    return "< 1 %" if 0 < value < 0.005 else f"{value * 100:.0f} %"
 
 
 @pass_context

@@ -1,0 +1,91 @@
+"""The knowledge: searching it, one card with its tree and evidence, and what changed from version to version."""
+
+from enum import StrEnum
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Path
+from starlette.responses import Response
+
+from app.ids import Id
+from app.security import Role
+from matching import Candidate, Case
+from models.enums import FailureCardStatus, SubsystemCategory
+from models.failure_card import FailureCard
+from routes.portal.http import CurrentVisit, page_router
+from services.diagnosis import matches
+from services.diagnosis.matches import MatchOptions
+from services.knowledge import cards, confidence, versions
+from services.knowledge.access import is_curator, load_visible, sees_every_card
+from services.knowledge.cards import CardFilter
+
+router = page_router()
+
+FOUND = 30
+VARIANTS_SHOWN = 30
+VERSIONS_SHOWN = 50
+LONGEST_QUERY = 500
+STAFF = (Role.technician, Role.expert, Role.admin)
+E = TypeVar("E", bound=StrEnum)
+
+
+async def _load(card_id: Annotated[Id, Path()]) -> FailureCard:
+    return await load_visible(card_id)
+
+
+CurrentCard = Annotated[FailureCard, Depends(_load)]
+
+
+@router.get("/knowledge")
+async def knowledge(visit: CurrentVisit) -> Response:
+    """Cards that answer the question best; without a question the newest ones."""
+    asked = visit.request.query_params
+    query = asked.get("q", "").strip()[:LONGEST_QUERY]
+    every_state = sees_every_card(visit.actor)
+    subsystem = _member(SubsystemCategory, asked.get("subsystem"))
+    values: dict[str, object] = {"query": query, "subsystem": subsystem or "", "every_state": every_state, "state": ""}
+    values |= {"subsystems": list(SubsystemCategory), "states": list(FailureCardStatus)}
+    if query:
+        found = await _search(query, subsystem, drafts=every_state)
+        return visit.page("knowledge.html", found=found, cards=[], next=None, **values)
+    state = _member(FailureCardStatus, asked.get("state"))
+    wanted = CardFilter(status=state, subsystem_category=subsystem)
+    page = await cards.list_cards(wanted, limit=FOUND, after=asked.get("after"))
+    values["state"] = state or ""
+    return visit.page("knowledge.html", found=[], cards=page.items, next=page.next, **values)
+
+
+def _member(kind: type[E], value: str | None) -> E | None:
+    return kind(value) if value in list(kind) else None
+
+
+async def _search(query: str, subsystem: SubsystemCategory | None, *, drafts: bool) -> list[Candidate]:
+    case = Case(text=query, subsystem=subsystem)
+    matched = await matches.match(case, MatchOptions(limit=FOUND, include_drafts=drafts))
+    return list(matched.result.candidates)
+
+
+@router.get("/cards/{card_id}")
+async def show_card(visit: CurrentVisit, card: CurrentCard) -> Response:
+    everywhere, by_variant = await confidence.evidence_of(card.id)
+    own_draft = card.status is FailureCardStatus.draft and card.created_by == visit.actor.id
+    return visit.page(
+        "card.html",
+        card=card,
+        everywhere=everywhere,
+        by_variant=[one for one in by_variant if one.outcomes][:VARIANTS_SHOWN],
+        editable=card.status is not FailureCardStatus.deprecated and (is_curator(visit.actor) or own_draft),
+        history=await versions.list_versions(card.id, limit=VERSIONS_SHOWN) if visit.has(*STAFF) else None,
+    )
+
+
+@router.get("/cards/{card_id}/compare")
+async def compare(visit: CurrentVisit, card: CurrentCard) -> Response:
+    """What changed between two versions; by default with the last change."""
+    asked = visit.request.query_params
+    new = _number(asked.get("new"), card.version)
+    old = _number(asked.get("old"), max(1, new - 1))
+    return visit.page("compare.html", card=card, old=old, new=new, changes=await versions.diff(card.id, old, new))
+
+
+def _number(given: str | None, default: int) -> int:
+    return int(given) if given and given.isascii() and given.isdigit() and len(given) < 7 else default
