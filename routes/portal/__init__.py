@@ -2,16 +2,19 @@
 
 from fastapi import FastAPI
 
-from routes.portal import account, assets, editor, knowledge, live, reviews, tickets, work
+from routes.portal import account, admin, assets, bulk, editor, knowledge, live, people, reviews, tickets, work
 
 ROUTERS = [
     account.router,
     live.router,
+    bulk.router,
     tickets.router,
     work.router,
     reviews.router,
     knowledge.router,
     editor.router,
+    admin.router,
+    people.router,
 ]
 
 

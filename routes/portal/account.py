@@ -29,8 +29,6 @@ HOMES = (
     (Role.fleet_customer, "/tickets"),
 )
 
-SHORTEST_PASSWORD = 10
-
 
 @router.get("/")
 async def start(visit: CurrentVisit) -> Response:
@@ -87,8 +85,8 @@ async def change_password(visit: CurrentVisit) -> Response:
     """A new password ends every session, this one too."""
     form = visit.form
     new = form.values.get("new_password", [""])[-1]
-    if not SHORTEST_PASSWORD <= len(new) <= 200:
-        form.errors["new_password"] = render.text("account.password_rule", n=SHORTEST_PASSWORD)
+    if not users.SHORTEST_PASSWORD <= len(new) <= 200:
+        form.errors["new_password"] = render.text("account.password_rule", n=users.SHORTEST_PASSWORD)
         return await _account(visit, status=422)
     try:
         await users.change_own_password(visit.actor.id, form.values.get("current_password", [""])[-1], new)

@@ -5,16 +5,29 @@ from collections.abc import AsyncIterator, Callable
 
 from starlette.responses import Response, StreamingResponse
 
+from app.security import Role
 from models.event import EfiEvent
-from routes.portal.http import page_router
+from routes.portal.http import CurrentVisit, page_router
 from routes.portal.tickets import CurrentTicket
 from services.events import log
 from services.events.log import EventFilter
+from services.repairs.visibility import works_at
 
 router = page_router()
 
 SECONDS = 240
 """Browsers connect again by themselves, and then prove again who they are."""
+
+
+@router.get("/tickets/live")
+async def follow_tickets(visit: CurrentVisit) -> Response:
+    """Whatever happens to tickets that the visitor may see."""
+
+    def concerns(event: EfiEvent) -> bool:
+        own = visit.has(Role.fleet_customer) and event.organisation_id == visit.actor.organisation_id
+        return event.event_type.startswith("ticket.") and (own or works_at(visit.actor, event.site_id))
+
+    return _stream(EventFilter(), concerns)
 
 
 @router.get("/tickets/{ticket_id}/live")

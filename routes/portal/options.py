@@ -1,8 +1,9 @@
-"""What a choice offers: pairs of the value that is sent and the words that are shown."""
+"""What choices and charts offer: pairs of a value and the words for it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from models.failure_card import ConfidenceChange
 from models.part import Part, PartUsage
 from models.vehicle import Vehicle
 from services.repairs.usage import outstanding
@@ -35,3 +36,8 @@ def parts(stock: Iterable[tuple[Part, bool]]) -> Options:
 
 def pieces(usage: Iterable[PartUsage]) -> Options:
     return [(one.id, f"{one.part_name} × {outstanding(one)}") for one in usage]
+
+
+def course(changes: Sequence[ConfidenceChange]) -> list[tuple[str, float]]:
+    """The confidence score after each change, with its day."""
+    return [(f"{one.timestamp:%d %b %Y}", one.new_score) for one in changes]

@@ -73,10 +73,16 @@ async def list_tickets(visit: CurrentVisit) -> Response:
         ]
         found.sort(key=lambda ticket: (URGENCY[ticket.priority], ticket.created_at))
         return visit.page("tickets.html", tickets=found, next=None, view=view, views=views, only="")
-    status = asked.get("status", "") if view == "all" else TicketStatus.open
-    wanted = TicketFilter(status=TicketStatus(status) if status in list(TicketStatus) else None)
+    wanted = TicketFilter(status=TicketStatus.open) if view == "open" else ticket_filter(visit)
     page = await tickets.list_tickets(wanted, after=asked.get("after"))
-    return visit.page("tickets.html", tickets=page.items, next=page.next, view=view, views=views, only=status)
+    only = wanted.status or ""
+    return visit.page("tickets.html", tickets=page.items, next=page.next, view=view, views=views, only=only)
+
+
+def ticket_filter(visit: Visit) -> TicketFilter:
+    """What the address asks for."""
+    status = visit.request.query_params.get("status")
+    return TicketFilter(status=TicketStatus(status) if status in list(TicketStatus) else None)
 
 
 def _views(visit: Visit) -> list[str]:

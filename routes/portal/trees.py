@@ -6,9 +6,9 @@ from markupsafe import Markup
 
 from models.failure_card import DiagnosticNode, DiagnosticTree
 
-BOX_WIDTH, BOX_HEIGHT = 190, 64
-GAP_X, GAP_Y = 56, 18
-LINE_LENGTH, LINES = 27, 3
+BOX_WIDTH, BOX_HEIGHT = 176, 64
+GAP_X, GAP_Y = 48, 18
+LINE_LENGTH, LINES = 25, 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ async def look(page: Page, name: str) -> None:
         await page.set_viewport_size({"width": width, "height": height})
         assert await page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than a {device}"
         await page.screenshot(path=SCREENSHOTS / f"{name}-{width}.png", full_page=True)
-    assert await violations(page) == []
-    await page.emulate_media(color_scheme="dark")
-    assert await violations(page) == []
-    await page.emulate_media(color_scheme="light")
+    for colours in ("dark", "light"):
+        await page.emulate_media(color_scheme=colours)
+        found = await violations(page)
+        assert not found, "\n".join([f"{name}, {colours}:", *found])

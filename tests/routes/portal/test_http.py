@@ -17,6 +17,7 @@ from tests.support import PASSWORD, Api
 
 HTML = {"accept": "text/html"}
 TOKEN = re.compile(r'name="csrf_token" value="([0-9a-f]+)"')
+STREAMS = ("/tickets/live", "/reviews/live", "/events/live")
 ANY_ID = "tkt_00000000000000000000"
 
 
@@ -50,8 +51,10 @@ async def test_each_role_reaches_its_pages_and_no_others(api: Api):
     clients = {role: await visitor(api, await api.add_user(role)) for role in Role}
     pages = {row.removeprefix("GET ") for row in PAGES if row.startswith("GET ")}
     for path, (role, client) in itertools.product(sorted(pages), clients.items()):
-        shown = await client.get(re.sub(r"{\w+}", ANY_ID, path))
         allowed = role in PAGES[f"GET {path}"]
+        if allowed and path in STREAMS:
+            continue  # it would not end
+        shown = await client.get(re.sub(r"{\w+}", ANY_ID, path))
         assert (shown.status_code != 403) == allowed, (path, role, shown.status_code)
         assert shown.status_code < 500, (path, role)
 
