@@ -168,5 +168,9 @@ class CardIndex:
         """The living card in a slot."""
         return self._cards[self._ids[slot] or ""]
 
+    def ids_at(self, slots: np.ndarray) -> list[str]:
+        """Ids of the living cards in these slots."""
+        return [self._ids[slot] or "" for slot in slots.tolist()]
+
     def slot_of(self, card_id: str) -> int | None:
         return self._slots.get(card_id)

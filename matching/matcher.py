@@ -80,16 +80,14 @@ class Matcher:
 
     def _search(self, scorer: Scorer, query: Query, include_drafts: bool) -> tuple[dict[str, Hits], list[Step]]:
         allowed = (self.index.alive if include_drafts else self.index.approved).data
+        favoured = self.index.vehicle.favoured(query)
         found: dict[str, Hits] = {}
         steps: list[Step] = []
         for name in scorer.channels:
             begun = perf_counter()
             channel = self.index.channels[name]
-            hits = found[name] = Hits.none() if channel.off else channel.search(query, DEPTH, allowed)
-            named = tuple(
-                (self.index.card_at(int(slot)).card_id, float(score))
-                for slot, score in zip(hits.slots, hits.scores, strict=True)
-            )
+            hits = found[name] = Hits.none() if channel.off else channel.search(query, DEPTH, allowed, favoured)
+            named = tuple(zip(self.index.ids_at(hits.slots), hits.scores.tolist(), strict=True))
             steps.append(Step(name, named, _since(begun), channel.off or ""))
             if scorer.settled(name, hits):
                 break

@@ -35,11 +35,11 @@ class OverlapChannel(Channel):
     def remove(self, slot: int, card: CardRecord) -> None:
         self._postings.remove(slot, self._keywords.pop(slot))
 
-    def search(self, query: Query, limit: int, allowed: np.ndarray) -> Hits:
+    def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
         counts = np.zeros(self._slots, dtype=np.float32)
         for keyword in query.keywords:
             counts[self._postings.slots(keyword)] += 1
-        slots = top(counts, limit, allowed)
+        slots = top(counts, limit, allowed, favoured)
         return Hits.of(slots, _stage_score(counts[slots]))
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
