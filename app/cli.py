@@ -62,7 +62,7 @@ def password(email: str) -> None:
 
 @app.command()
 def seed() -> None:
-    """Load the starter knowledge: symptoms, vehicles and failure cards. Again, it updates what its files have changed."""
+    """Load the starter knowledge: symptoms, vehicles, failure cards. Again, it updates what its files have changed."""
     from rich.console import Console
 
     from seeds.load import seed as load
