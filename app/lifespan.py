@@ -24,6 +24,7 @@ from services.diagnosis.live_index import LiveIndex
 from services.engagement import mail
 from services.events.processor import Processor
 from services.events.timers import Timers
+from services.knowledge import confidence
 from services.workflows import HANDLERS
 from services.workflows.rights import RIGHTS
 
@@ -90,6 +91,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
         stack.enter_context(_rights())
+        confidence.configure(half_life_days=settings.evidence_half_life_days)
         await migrate()
         with acting_as(system("start")):
             app.state.first_password = await users.ensure_admin(settings)

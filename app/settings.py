@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     currency: str = Field(default="INR", pattern=r"^[A-Z]{3}$")
     return_window_days: int = Field(default=30, ge=1, description="A revisit within it takes a success back.")
     evidence_half_life_days: int = Field(default=365, ge=1)
-    seed: bool = Field(default=True, description="Load the starter knowledge into an empty store at start.")
+    seed: bool = Field(default=True, description="Load the starter knowledge at the first start on a store.")
 
     max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
     process_events: bool = Field(default=True, description="Run the event processor in this process.")

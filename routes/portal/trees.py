@@ -93,7 +93,7 @@ def _layout(tree: DiagnosticTree, yes: str, no: str) -> tuple[list[_Box], list[_
 
 def _depths(nodes: dict[str, DiagnosticNode], root: str) -> dict[str, int]:
     """The length of the longest way to each node. Trees have no loops (see services/knowledge/diagnostic_tree)."""
-    top_down: list[str] = []
+    bottom_up: list[str] = []
     seen: set[str] = set()
 
     def visit(node_id: str) -> None:
@@ -101,11 +101,11 @@ def _depths(nodes: dict[str, DiagnosticNode], root: str) -> dict[str, int]:
         for target in (nodes[node_id].if_yes, nodes[node_id].if_no):
             if target is not None and target not in seen:
                 visit(target)
-        top_down.insert(0, node_id)
+        bottom_up.append(node_id)
 
     visit(root)
-    depths = dict.fromkeys(top_down, 0)
-    for node_id in top_down:
+    depths = dict.fromkeys(bottom_up, 0)
+    for node_id in reversed(bottom_up):
         for target in (nodes[node_id].if_yes, nodes[node_id].if_no):
             if target is not None:
                 depths[target] = max(depths[target], depths[node_id] + 1)
