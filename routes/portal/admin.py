@@ -25,6 +25,7 @@ router = page_router()
 
 PERIODS = (7, 30, 90, 365)
 VEHICLES_SHOWN = 20
+EVENTS_SHOWN = 30
 
 
 @router.get("/confidence")
@@ -50,7 +51,7 @@ def _levels(report: ConfidenceReport) -> list[Bar]:
 @router.get("/events")
 async def list_events(visit: CurrentVisit) -> Response:
     asked = visit.request.query_params
-    page = await log.list_events(_event_filter(visit), after=asked.get("after"))
+    page = await log.list_events(_event_filter(visit), limit=EVENTS_SHOWN, after=asked.get("after"))
     dead = await log.list_events(EventFilter(status=EventStatus.dead), limit=20)
     return visit.page(
         "events.html",

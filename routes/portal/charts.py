@@ -49,10 +49,10 @@ def bars(title: str, entries: Sequence[Bar]) -> Markup:
 
 def line(title: str, points: Sequence[tuple[str, float]], *, top: float = 1.0) -> Markup:
     """A line over equally spaced points from 0 to `top`; the first and the last carry their label."""
-    height, left, bottom = 200, 40, 24
+    width, height, left, bottom = 400, 150, 40, 24
     if len(points) < 2:
         return Markup("")
-    room, floor = WIDTH - left - 10, height - bottom
+    room, floor = width - left - 10, height - bottom
     places = [
         (left + room * n / (len(points) - 1), 10 + (floor - 10) * (1 - min(value / top, 1)))
         for n, (_, value) in enumerate(points)
@@ -61,14 +61,14 @@ def line(title: str, points: Sequence[tuple[str, float]], *, top: float = 1.0) -
     grid = Markup("").join(
         Markup(
             '<line x1="{}" x2="{}" y1="{}" y2="{}" class="grid"/><text x="{}" y="{}" class="label">{}</text>'
-        ).format(left, WIDTH - 10, y, y, left - 6, y + 4, f"{top * part:.0%}")
+        ).format(left, width - 10, y, y, left - 6, y + 4, f"{top * part:.0%}")
         for part in (0, 0.5, 1)
         for y in (round(10 + (floor - 10) * (1 - part), 1),)
     )
     ends = Markup('<text x="{}" y="{}">{}</text><text x="{}" y="{}" class="label">{}</text>').format(
-        left, height - 4, points[0][0], WIDTH - 10, height - 4, points[-1][0]
+        left, height - 4, points[0][0], width - 10, height - 4, points[-1][0]
     )
-    return _picture(title, WIDTH, height, grid + Markup('<polyline points="{}" class="line"/>').format(path) + ends)
+    return _picture(title, width, height, grid + Markup('<polyline points="{}" class="line"/>').format(path) + ends)
 
 
 def interval(mean: float, low: float, high: float, title: str) -> Markup:

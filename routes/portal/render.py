@@ -94,8 +94,8 @@ def share(value: float | None) -> str:
     if value is None:
         return "–"
     if 0.995 <= value < 1:
-        return "> 99 %"
-    return "< 1 %" if 0 < value < 0.005 else f"{value * 100:.0f} %"
+        return ">\u00a099\u00a0%"
+    return "<\u00a01\u00a0%" if 0 < value < 0.005 else f"{value * 100:.0f}\u00a0%"
 
 
 @pass_context

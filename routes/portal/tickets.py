@@ -39,6 +39,9 @@ STAFF = (Role.technician, Role.expert, Role.admin)
 MINE_LISTED = 200
 STOCK_LISTED = 200
 PREFERRED_SCORER = "calibrated"
+UNLIKELY = 0.02
+"""Suspects below it are folded away, but for the first ones."""
+ALWAYS_SHOWN = 2
 TICKET_FIELDS = tuple(TicketContent.model_fields)
 
 
@@ -55,6 +58,7 @@ class Suspect:
 
     candidate: Candidate
     evidence: Evidence
+    likely: bool
 
 
 @router.get("/tickets")
@@ -145,7 +149,8 @@ async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
         ticket=ticket,
         works=works,
         matched=matched,
-        suspects=suspects,
+        likely=[one for one in suspects if one.likely],
+        unlikely=[one for one in suspects if not one.likely],
         moves=ticket_states.legal_moves(ticket.status),
         workable=ticket.status in ticket_states.WORKABLE,
         reopened_counts=reopened_counts,
@@ -161,7 +166,14 @@ async def suspects_of(ticket: Ticket) -> tuple[Matched, list[Suspect]]:
     scorer = PREFERRED_SCORER if PREFERRED_SCORER in matches.scorers() else DEFAULT_SCORER
     case = ticket_case(ticket)
     matched = await matches.with_evidence(await matches.match(case, MatchOptions(scorer=scorer)), case)
-    return matched, [Suspect(one, matched.evidence[one.card_id]) for one in matched.result.candidates]
+    return matched, [
+        Suspect(one, matched.evidence[one.card_id], likely=place < ALWAYS_SHOWN or _odds(one) >= UNLIKELY)
+        for place, one in enumerate(matched.result.candidates)
+    ]
+
+
+def _odds(candidate: Candidate) -> float:
+    return candidate.score if candidate.probability is None else candidate.probability
 
 
 async def _actions(ticket: Ticket) -> list[TechnicianAction]:

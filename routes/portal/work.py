@@ -140,7 +140,8 @@ async def _action_page(visit: Visit, ticket: Ticket) -> Response:
     return visit.page(
         "action.html",
         ticket=ticket,
-        suspects=suspects,
+        likely=[one for one in suspects if one.likely],
+        unlikely=[one for one in suspects if not one.likely],
         chosen=chosen,
         known={one.candidate.card_id for one in suspects},
         outcomes=OUTCOMES,

@@ -1,0 +1,137 @@
+"""The parts that pages are made of: texts, drawings, tables, forms."""
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.errors import Invalid
+from models.failure_card import DiagnosticNode, DiagnosticTree
+from routes.portal import charts, render, tables, trees
+from routes.portal.charts import Bar
+from routes.portal.visit import own_path, zone_named
+
+TEMPLATES = sorted((render.HERE / "templates").glob("*.html"))
+SOURCES = sorted(render.HERE.glob("*.py"))
+DYNAMIC = ("nav.", "tickets.title_", "tickets.view_", "tickets.none_", "word.", "age.", "form.yes", "form.no")
+"""Keys that are put together where they are used."""
+
+
+def keys_used() -> set[str]:
+    quoted = re.compile(r"""["']([a-z_]+\.[a-z_]+)["']""")
+    return {key for path in (*TEMPLATES, *SOURCES) for key in quoted.findall(path.read_text(encoding="utf-8"))}
+
+
+def test_the_catalogue_holds_every_text_that_is_used_and_no_other():
+    catalogue = set(render._texts())
+    sections = {key.partition(".")[0] for key in catalogue}
+    used = {key for key in keys_used() if key.partition(".")[0] in sections and not key.endswith(("_", ".html"))}
+    assert used - catalogue == set()
+    assert {key for key in catalogue - used - {"language"} if not key.startswith(DYNAMIC)} == set()
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_templates_hold_no_style_no_script_and_no_words(path: Path):
+    source = path.read_text(encoding="utf-8")
+    assert not re.search(r"\sstyle=|\son[a-z]+=|<style|<script(?! src)|\| *safe|https?:", source)
+    markup = re.sub(r"{%.*?%}|{{.*?}}|{#.*?#}", "", source, flags=re.DOTALL)
+    shown = re.sub(r"<[^>]*>|[a-z-]+=\"[^\"]*\"", " ", markup)
+    assert re.findall(r"[A-Za-z]{3,}", shown.replace("nbsp", "").replace("EFI", "")) == []
+
+
+def tree(*nodes: tuple[str, str | None, str | None, str | None, str | None]) -> DiagnosticTree:
+    return DiagnosticTree(
+        root_node_id=nodes[0][0],
+        nodes=[
+            DiagnosticNode(
+                node_id=node_id,
+                step_number=number,
+                question=f"Question {node_id}?",
+                check_action="look",
+                if_yes=yes,
+                if_no=no,
+                leads_to_root_cause=cause,
+                hands_over_to=other,
+            )
+            for number, (node_id, yes, no, cause, other) in enumerate(nodes, 1)
+        ],
+    )
+
+
+def labels(drawing: str) -> list[str]:
+    return [title.text or "" for title in ET.fromstring(drawing).iter("title")]
+
+
+def test_draws_answers_below_their_question_and_shared_nodes_once():
+    shared = tree(
+        ("a", "b", "c", None, None), ("b", "c", None, None, "ends <here>"), ("c", None, None, "worn", "other")
+    )
+    drawing = trees.drawing(shared, "Diagnosis", "Yes", "No")
+    assert labels(drawing) == [
+        "1. Question a?",
+        "2. Question b?",
+        "3. Question c?",
+        "worn",
+        "other",
+        "ends <here>",
+        "↑ 3. Question c?",
+    ]
+    assert "ends &lt;here&gt;" in drawing
+
+
+def test_draws_the_longest_tree_that_is_allowed():
+    nodes = [(f"n{i}", f"n{i + 1}", f"n{i + 1}", None, None) for i in range(199)]
+    assert len(labels(trees.drawing(tree(*nodes, ("n199", None, None, "worn", None)), "t", "y", "n"))) == 400
+
+
+@given(st.lists(st.tuples(st.text(max_size=20), st.floats(0, 1e6)), max_size=6))
+@settings(max_examples=50)
+def test_charts_are_sound_whatever_the_labels(entries: list[tuple[str, float]]):
+    printable = [("".join(filter(str.isprintable, label)), value) for label, value in entries]
+    for chart in (charts.bars("<t>", [Bar(*one) for one in printable]), charts.line("t", [*printable, ("z", 0.5)])):
+        if chart:
+            ET.fromstring(chart)
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["a", "b"]), st.text(st.characters(codec="utf-8", exclude_characters="\x00\r")), min_size=2
+        ),
+        max_size=5,
+    )
+)
+@settings(max_examples=50)
+def test_rows_that_are_given_back_are_read_again(rows: list[dict[str, str]]):
+    expected = [
+        {name: value.strip() for name, value in row.items()} for row in rows if any(map(str.strip, row.values()))
+    ]
+    assert tables.rows_of(tables.written(["a", "b"], rows), columns=frozenset("ab"), most=9) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("a,b\n1,2\n3,4\n5,6", "too many"), ("a,z\n1,2", "Unknown columns: z"), ('a\n"open', "not CSV")],
+)
+def test_refuses_what_is_no_table(content: str, said: str):
+    with pytest.raises(Invalid, match=said):
+        tables.rows_of(content, columns=frozenset("ab"), most=2)
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@a", "\tx"])
+def test_spreadsheets_see_text_where_text_is(cell: str):
+    assert tables._line([cell, Decimal(-1), 3]).startswith(("'", "\"'"))
+
+
+@pytest.mark.parametrize("target", ["//x", "/\\x", "https://x", "x", "", "/\n/x", "javascript:alert(1)"])
+def test_own_paths_only(target: str):
+    assert own_path(target) == "/"
+
+
+@pytest.mark.parametrize("name", ["", "Nowhere/Land", "../../etc/passwd", "Europe", "\x00", "x" * 500])
+def test_unknown_zones_are_none(name: str):
+    assert zone_named(name) is None
