@@ -61,7 +61,7 @@ def processor(handlers: Handlers, **options: Any) -> Processor:
     return Processor(handlers, **{"first_delay": SOON, "poll_seconds": 0.02, **options})
 
 
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10) -> None:
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():
             await asyncio.sleep(0.01)
@@ -342,6 +342,31 @@ async def test_a_recorded_event_wakes_the_processor_at_once():
     await happen(TicketCreated(ticket_id="tkt_1"))
     await until(counted, seconds=2)
     await subject.stop()
+
+
+async def test_what_has_just_happened_does_not_queue_behind_a_backlog():
+    order = []
+
+    @handles_as("counting")
+    async def notes(event: EfiEvent) -> None:
+        order.append(event.subject_id)
+        await asyncio.sleep(0.005)
+
+    await happen(*(TicketCreated(ticket_id=f"tkt_{n}") for n in range(100)))
+    earlier = {"$set": {"available_at": clock.now() - timedelta(minutes=5)}}
+    await EfiEvent.get_pymongo_collection().update_many({}, earlier)
+    subject = processor(table(notes), workers=2)
+    await subject.start()
+    await until(lambda: _some(order))
+    await happen(TicketCreated(ticket_id="tkt_urgent"))
+    await until(lambda: _all_processed(101), seconds=60)
+    await subject.stop()
+    assert len(order) == 101
+    assert order.index("tkt_urgent") < 60
+
+
+async def _some(order: list[str]) -> bool:
+    return len(order) >= 8
 
 
 async def test_stopping_finishes_what_is_in_hand_and_gives_the_rest_back():
