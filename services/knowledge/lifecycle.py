@@ -1,4 +1,4 @@
-"""The way of a card: submitted, approved or rejected, discarded, deprecated. State, review and event commit together."""
+"""The way of a card: submitted, approved or rejected, discarded, deprecated. State, review and event are one write."""
 
 from typing import Any
 
