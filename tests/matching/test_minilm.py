@@ -46,7 +46,7 @@ def test_int8_stays_close_to_the_float_model(models: Path, embedder: MiniLMEmbed
 
 def test_meaning_is_nearer_than_words(embedder: MiniLMEmbedder) -> None:
     asked, same, other = embedder.embed(
-        ["the scooter will not start", "vehicle fails to power on", "the scooter radio display is too bright"]
+        ["The motor shuts off while driving", "Vehicle loses propulsion on the road", "The seat cover tore off"]
     )
     assert asked @ same > asked @ other
 
