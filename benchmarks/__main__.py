@@ -16,6 +16,8 @@ BENCHMARKS = {
     "keyword": "The keyword engine beside rank-bm25, bm25s and tantivy on the same texts, with rank parity.",
     "vectors": "The vector engine beside numpy, with recall.",
     "import_tickets": "26,000 owner complaints as tickets: rate, and memory on the way.",
+    "page_load": "The first load of the portal's pages on a slow phone: bytes, requests, first paint.",
+    "page_rate": "Views of the technician's workbench per second and process, beside a bare page.",
     "crash": "kill -9 at random instants during a mixed load: lost and doubled effects.",
 }
 
