@@ -153,14 +153,20 @@ async function refresh() {
   }
 }
 
+let source = null;
+
 function follow(main) {
   const poll = () => setInterval(() => refresh().catch(() => {}), POLL_MS);
   if (!window.EventSource) { poll(); return; }
-  const source = new EventSource(main.dataset.live);
+  source?.close();
+  source = new EventSource(main.dataset.live);
   source.addEventListener("changed", () => refresh().catch(() => {}));
-  source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) poll(); });
-  addEventListener("pagehide", () => source.close());
+  source.addEventListener("error", ({target}) => { if (target.readyState === EventSource.CLOSED) poll(); });
 }
+
+// A page that waits in the browser's history must not hold a connection.
+addEventListener("pagehide", () => source?.close());
+addEventListener("pageshow", ({persisted}) => { if (persisted && source) location.reload(); });
 
 function start() {
   document.querySelectorAll("form[data-draft]").forEach(keep);
