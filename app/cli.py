@@ -4,6 +4,7 @@ Commands import what they need when they run, so that asking for help stays quic
 """
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -43,13 +44,14 @@ def migrate() -> None:
 
 @app.command()
 def password(email: str) -> None:
-    """Give an account a new password, for instance when an admin has lost theirs."""
+    """Give an account a new password, for instance when an admin has lost theirs. Asks, or reads a line of input."""
     from services.accounts import users
 
-    new = typer.prompt("New password", hide_input=True, confirmation_prompt=True)
+    asked = sys.stdin.isatty()
+    new = typer.prompt("New password", hide_input=True, confirmation_prompt=True) if asked else sys.stdin.readline()
 
     async def change() -> None:
-        await users.set_password(await users.with_address(email), new)
+        await users.set_password(await users.with_address(email), new.rstrip("\n"))
 
     with_store("password", change)
     typer.echo("Changed; all sessions of this account have ended.")
@@ -60,8 +62,6 @@ def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
 
     An expected error ends the process with a sentence instead of a traceback.
     """
-    from pymongo.errors import ConnectionFailure
-
     from app.embedded_store import EmbeddedStoreError
     from app.errors import EfiError
     from app.logs import configure_logs
@@ -78,7 +78,7 @@ def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
     configure_logs(settings.log_level, as_json=settings.env == "production")
     try:
         return asyncio.run(run(settings))
-    except (EmbeddedStoreError, ConnectionFailure, EfiError) as error:
+    except (EmbeddedStoreError, EfiError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 

@@ -1,22 +1,35 @@
 """Start and stop: the store, then what works on it, then what runs by the clock; stopped in reverse order."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import timedelta
+from typing import Any, Literal
 
 import structlog
 from fastapi import FastAPI
 from pymongo.errors import PyMongoError
+from rich.console import Console
 
 from app import database
-from app.migrations import migrate
+from app.migrations import Step, migrate
 from app.security import acting_as, system
 from app.settings import Settings
 from app.store import OpenStore, open_store
+from seeds.load import seed
 from services.accounts import users
+from services.diagnosis import matches
+from services.diagnosis.live_index import LiveIndex
+from services.engagement import mail
+from services.events.processor import Processor
+from services.events.timers import Timers
+from services.workflows import HANDLERS
+from services.workflows.rights import RIGHTS
 
 log = structlog.get_logger(__name__)
+
+MAIL_INTERVAL = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +45,38 @@ Check = Callable[[], Awaitable[Condition]]
 
 @dataclass
 class Service:
-    """What runs."""
+    """What runs in this process."""
 
     store: OpenStore
-    checks: dict[str, Check] = field(default_factory=dict)
+    index: LiveIndex
+    processor: Processor
+    timers: Timers = field(default_factory=Timers)
+    off: dict[str, str] = field(default_factory=dict)
+    """Parts that do not run, each with the reason."""
 
     async def conditions(self) -> dict[str, Condition]:
         """The condition of every part, asked now."""
-        return {name: await check() for name, check in self.checks.items()}
+        checks: dict[str, Check] = {"store": self._store, "index": self._index, "events": self._events}
+        found = {name: await check() for name, check in checks.items()}
+        found["mail"] = Condition("ok")
+        return found | {name: Condition("off", reason) for name, reason in self.off.items()}
+
+    async def _store(self) -> Condition:
+        try:
+            await database.ping()
+        except PyMongoError as error:
+            return Condition("failing", str(error))
+        return Condition("ok", self.store.kind)
+
+    async def _index(self) -> Condition:
+        if not self.index.following:
+            return Condition("failing", "the index does not follow the store any more")
+        return Condition("ok", f"{len(self.index.index)} cards")
+
+    async def _events(self) -> Condition:
+        if not self.processor.running:
+            return Condition("failing", "the event processor has ended")
+        return Condition("ok")
 
 
 @asynccontextmanager
@@ -52,22 +89,63 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
-        service = Service(store, checks={"store": _store_condition(store)})
+        stack.enter_context(_rights())
         await migrate()
         with acting_as(system("start")):
             app.state.first_password = await users.ensure_admin(settings)
+        if settings.seed:
+            await migrate([Step("starter_knowledge", _load_starter_knowledge)])
+        service = Service(store, await _start_index(settings, stack), _processor(settings))
+        await _start_processor(service, settings, stack)
+        _start_timers(service, settings, stack)
         app.state.service = service
-        log.info("started", store=store.kind)
+        log.info("started", store=store.kind, cards=len(service.index.index), off=service.off)
         yield
         log.info("stopping")
 
 
-def _store_condition(store: OpenStore) -> Check:
-    async def check() -> Condition:
-        try:
-            await database.ping()
-        except PyMongoError as error:
-            return Condition("failing", str(error))
-        return Condition("ok", store.kind)
+@contextmanager
+def _rights() -> Iterator[None]:
+    """Hold agents to what is granted to them."""
+    before = database.guard.policy
+    database.guard.policy = RIGHTS
+    try:
+        yield
+    finally:
+        database.guard.policy = before
 
-    return check
+
+async def _load_starter_knowledge() -> dict[str, Any]:
+    console = Console(stderr=True) if sys.stderr.isatty() else None
+    return {kind: str(count) for kind, count in (await seed(console=console)).items()}
+
+
+async def _start_index(settings: Settings, stack: AsyncExitStack) -> LiveIndex:
+    index = LiveIndex(poll_seconds=settings.index_poll_seconds)
+    with acting_as(system("index")):
+        await index.start()
+    stack.push_async_callback(index.stop)
+    matches.serve(index)
+    stack.callback(matches.serve, None)
+    return index
+
+
+def _processor(settings: Settings) -> Processor:
+    return Processor(HANDLERS, lease_seconds=settings.event_lease_seconds, max_attempts=settings.event_max_attempts)
+
+
+async def _start_processor(service: Service, settings: Settings, stack: AsyncExitStack) -> None:
+    if not settings.process_events:
+        service.off["events"] = "EFI_PROCESS_EVENTS is off: another replica must process them"
+        return
+    await service.processor.start(alone=service.store.alone)
+    stack.push_async_callback(service.processor.stop)
+
+
+def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -> None:
+    if settings.smtp_host:
+        service.timers.every(MAIL_INTERVAL, "mail", lambda: mail.send_due(settings))
+    else:
+        service.off["mail"] = "EFI_SMTP_HOST is not set: messages stay in the inbox"
+    service.timers.start()
+    stack.push_async_callback(service.timers.stop)

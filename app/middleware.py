@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 
 import structlog
-from pymongo.errors import ConnectionFailure
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -162,7 +161,7 @@ class StartErrors:
     Wraps the whole application: the framework would hand over a traceback.
     """
 
-    EXPECTED = (EmbeddedStoreError, EfiError, ConnectionFailure)
+    EXPECTED = (EmbeddedStoreError, EfiError)
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

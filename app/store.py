@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from pymongo.errors import ConfigurationError, ConnectionFailure
+
 from app import database
 from app.embedded_store import StoreInUse, start_embedded_store, url_of_running_store
+from app.errors import Unavailable
 from app.settings import Settings
 from models import ALL_DOCUMENTS
 
@@ -23,7 +26,7 @@ async def open_store(settings: Settings, *, share: bool = False) -> AsyncIterato
     """Connect to the store at EFI_MONGO_URL, or start the embedded one if that is empty.
 
     `share` joins the embedded store of a service that runs already; otherwise StoreInUse is raised. Raises
-    EmbeddedStoreError or pymongo's ServerSelectionTimeoutError when there is no store to be had.
+    EmbeddedStoreError or Unavailable when there is no store to be had.
     """
     async with AsyncExitStack() as stack:
         url, store = settings.mongo_url, OpenStore("the one at EFI_MONGO_URL", alone=False)
@@ -39,5 +42,10 @@ async def open_store(settings: Settings, *, share: bool = False) -> AsyncIterato
                 stack.push_async_callback(handle.stop)
                 url, store = handle.url, OpenStore(f"embedded ({handle.kind})", alone=True)
         stack.push_async_callback(database.disconnect)
-        await database.connect(url, settings.mongo_database, ALL_DOCUMENTS)
+        try:
+            await database.connect(url, settings.mongo_database, ALL_DOCUMENTS)
+        except (ConfigurationError, ConnectionFailure) as error:
+            # The driver's words, without its list of servers and timeouts, and never the URL: it holds a password.
+            reason = str(error).partition(" (configured timeouts")[0]
+            raise Unavailable(f"The store, {store.kind}, cannot be opened: {reason}") from error
         yield store

@@ -132,9 +132,13 @@ class Ticket(Record, TicketContent):
             IndexModel([("site_id", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("organisation_id", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("assigned_technician_id", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("assigned_technician_id", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("vehicle_id", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("vehicle_make", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("vehicle_make", ASCENDING), ("vehicle_model", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("selected_failure_card", ASCENDING), ("_id", DESCENDING)]),
+            # A partial index keeps keys unique but answers no query; this one does.
+            IndexModel([("natural_key", ASCENDING), ("_id", ASCENDING)]),
             IndexModel(
                 [("natural_key", ASCENDING)],
                 unique=True,

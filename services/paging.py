@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -32,13 +33,32 @@ def _decode(cursor: str) -> str:
 
 
 async def page(
-    model: type[R], query: dict[str, Any], *, limit: int = 50, after: str | None = None, newest_first: bool = True
+    model: type[R],
+    query: Mapping[str, Any],
+    *,
+    also: Mapping[str, Any] | None = None,
+    limit: int = 50,
+    after: str | None = None,
+    newest_first: bool = True,
 ) -> Page[R]:
-    """One page of the documents that match `query`: a flat MongoDB filter on fields that are indexed together with `_id`."""
+    """One page of the documents that match `query`: a flat filter on fields that are indexed together with `_id`.
+
+    `also` holds further conditions, which no index answers: they are checked on what `query` finds. (The embedded store
+    answers a query from an index only if the query names nothing else, and one range at most.)
+    """
+    first, second = dict(query), dict(also or {})
     if after is not None:
-        # One flat filter: the embedded store answers no `$and` from an index. A caller's own bounds on `_id` stay.
-        query = query | {"_id": query.get("_id", {}) | {"$lt" if newest_first else "$gt": _decode(after)}}
-    items = await model.find(query).sort([("_id", -1 if newest_first else 1)]).limit(limit + 1).to_list()
+        bound = {"$lt" if newest_first else "$gt": _decode(after)}
+        has_range = any(isinstance(value, Mapping) for name, value in first.items() if name != "_id")
+        stage = second if has_range else first
+        stage["_id"] = stage.get("_id", {}) | bound
+    order = -1 if newest_first else 1
+    if second:
+        pipeline = [{"$match": first}, {"$match": second}, {"$sort": {"_id": order}}, {"$limit": limit + 1}]
+        found = await (await model.get_pymongo_collection().aggregate(pipeline)).to_list()
+        items = [model.model_validate(one) for one in found]
+    else:
+        items = await model.find(first).sort([("_id", order)]).limit(limit + 1).to_list()
     more = len(items) > limit
     items = items[:limit]
     return Page(items, _encode(items[-1].id) if more else None)

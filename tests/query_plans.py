@@ -22,7 +22,7 @@ class QueryWatch(monitoring.CommandListener):
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         if self.watching:
-            collection = event.command[event.command_name]
+            collection = event.command.get(event.command_name)  # nothing where the driver hides a sign-in
             for query in _filters(event.command_name, event.command):
                 self.examples.setdefault((event.command_name, str(collection), _shape(query)), query)
 

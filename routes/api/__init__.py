@@ -2,8 +2,10 @@
 
 from routes.api import (
     auth,
+    events,
     health,
     inbox,
+    match,
     organisations,
     part_usage,
     parts,
@@ -24,6 +26,8 @@ ROUTERS = [
     technician_actions.router,
     part_usage.router,
     parts.router,
+    match.router,
+    events.router,
     inbox.router,
     health.router,
 ]

@@ -20,7 +20,7 @@ from services.accounts import sessions, users
 router = api_router("/auth", tag="auth", transactional=False)
 
 Password = Annotated[SecretStr, Field(min_length=1, max_length=200)]
-NewPassword = Annotated[SecretStr, Field(min_length=10, max_length=200, description="Ten characters or more.")]
+NewPassword = Annotated[SecretStr, Field(min_length=users.SHORTEST_PASSWORD, max_length=200)]
 
 
 class LoginIn(Strict):

@@ -15,6 +15,8 @@ CURATORS = frozenset({Role.expert, Role.admin})
 """Those who decide what counts as knowledge."""
 SERVICE = frozenset({Role.service})
 CUSTOMER = frozenset({Role.fleet_customer})
+MAKERS = frozenset({Role.oem, Role.manufacturer})
+"""Quality engineers of vehicle and component makers."""
 
 PUBLIC = frozenset(
     {
@@ -80,6 +82,17 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "GET /api/parts/{part_id}": STAFF | SERVICE,
     "PUT /api/parts/{part_id}": STAFF,
     "POST /api/parts/{part_id}/adjust": STAFF,
+    # matching
+    "POST /api/efi/match": STAFF | SERVICE | MAKERS,
+    "POST /api/efi/match-ticket/{ticket_id}": STAFF | SERVICE,
+    # events
+    "GET /api/efi/events": CURATORS,
+    "GET /api/efi/events/dead-letters": CURATORS,
+    "GET /api/efi/events/stream": CURATORS,
+    "GET /api/efi/events/{event_id}": CURATORS,
+    "POST /api/efi/events/process": ADMIN | SERVICE,
+    "POST /api/efi/events/{event_id}/replay": ADMIN,
+    "POST /api/efi/events/{event_id}/discard": ADMIN,
     # inbox
     "GET /api/inbox": PEOPLE,
     "POST /api/inbox/{notification_id}/read": PEOPLE,

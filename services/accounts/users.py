@@ -16,6 +16,8 @@ from services.accounts import sessions
 from services.paging import Page, page
 from services.writing import update
 
+SHORTEST_PASSWORD = 10
+
 
 class LastAdmin(Conflict):
     code, title = "last_admin", "Somebody must remain who can administer the service"
@@ -90,7 +92,9 @@ async def set_active(user: User, *, active: bool) -> User:
 
 
 async def set_password(user: User, password: str) -> None:
-    """A new password, given by an admin. Ends every session and lifts a block on signing in."""
+    """A new password, given by an admin. Ends every session and lifts a block on signing in. Raises Invalid."""
+    if len(password) < SHORTEST_PASSWORD:
+        raise Invalid.field("password", f"must have at least {SHORTEST_PASSWORD} characters")
     await update(user, {"password_hash": await asyncio.to_thread(hash_password, password)})
     await sessions.end_all(user.id)
     await sessions.forgive(user.email)

@@ -86,10 +86,6 @@ class LiveIndex:
         """Whether changes still arrive."""
         return self._follower is not None and not self._follower.done()
 
-    @property
-    def following(self) -> bool:
-        return self._follower is not None and not self._follower.done()
-
     async def caught_up(self) -> None:
         """Wait until what has been committed in this process is in the index."""
         if self._follower is not None and (self._changed or self._in_hand):

@@ -117,6 +117,11 @@ class Processor:
         await asyncio.gather(*self._tasks)
         self._tasks = []
 
+    @property
+    def running(self) -> bool:
+        """Whether every worker is at work."""
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
+
     async def process_pending(self, limit: int) -> Tally:
         """Work through up to `limit` due events now, beside the workers; returns when they are done."""
         tally = Tally()

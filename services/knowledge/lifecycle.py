@@ -86,15 +86,13 @@ async def decide(review: Review, decision: ReviewStatus, reason: str) -> Review:
 
 
 async def deprecate(card: FailureCard, reason: str, successor_id: str | None = None) -> FailureCard:
-    """Take an approved card out of use, or discard a draft. It stays readable, with its reason and successor.
+    """Take an approved card out of use (experts), or discard a draft (its author too). It stays readable.
 
     Raises Invalid for a successor that does not exist, is the card itself or is deprecated, IllegalMove, Claimed.
     """
-    draft = card.status is FailureCardStatus.draft
-    move = Move.discard if draft else Move.deprecate
+    move = Move.discard if card.status is FailureCardStatus.draft else Move.deprecate
     after(move, card.status)
-    if draft:
-        require_editor(card)
+    require_editor(card)
     async with transaction():
         if successor_id is not None:
             await _bind_successor(card, successor_id)

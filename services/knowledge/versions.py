@@ -1,10 +1,13 @@
 """The versions of a card: its whole content at every change, and what changed."""
 
+from typing import Any
+
 from app import clock
-from app.errors import NotFound
+from app.errors import Invalid, NotFound
 from models.failure_card import CardContent, CardVersion, FailureCard, VersionEntry
 from models.record import ActorRef
 from services.knowledge.diff import Difference, differences
+from services.paging import Page
 
 HISTORY_KEPT = 200
 """Entries of the version history that stay on the card; the versions themselves are all kept."""
@@ -33,10 +36,15 @@ def snapshot(card: FailureCard, content: CardContent, summary: str) -> CardVersi
     )
 
 
-async def list_versions(card_id: str, *, limit: int = 50, before: int | None = None) -> list[CardVersion]:
-    """Newest first; `before` leaves out that version and all after it."""
-    query = {"card_id": card_id} | ({"version": {"$lt": before}} if before is not None else {})
-    return await CardVersion.find(query).sort([("version", -1)]).limit(limit).to_list()
+async def list_versions(card_id: str, *, limit: int = 50, after: str | None = None) -> Page[CardVersion]:
+    """Newest first; the cursor is the number of the last version shown. Raises Invalid for any other."""
+    query: dict[str, Any] = {"card_id": card_id}
+    if after is not None:
+        if not (after.isascii() and after.isdecimal()):
+            raise Invalid.field("after", "is not a cursor that this service gave out")
+        query["version"] = {"$lt": int(after)}
+    found = await CardVersion.find(query).sort([("version", -1)]).limit(limit + 1).to_list()
+    return Page(found[:limit], str(found[limit - 1].version) if len(found) > limit else None)
 
 
 async def get_version(card_id: str, version: int) -> CardVersion:

@@ -21,17 +21,20 @@ from models.event import (
 )
 from models.technician_action import ActionContent, TechnicianAction
 from models.ticket import Ticket
-from services.paging import Page, page
+from services.paging import Page
 from services.repairs import usage
 from services.repairs.cards import require_cards
+from services.repairs.queries import visible_page
 from services.repairs.ticket_moves import round_of
 from services.repairs.ticket_states import check_workable
 from services.repairs.tickets import record_for, status_change
-from services.repairs.visibility import load_visible, sites_filter
+from services.repairs.visibility import load_visible, sites_filter, works_at
 from services.writing import update
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
 """A workshop's tablet may run ahead a little; what lies further in the future is a wrong clock or a wrong zone."""
+
+INDEXES = [("ticket_id",), ("failure_card_used",), ("technician_id",), ("site_id",)]
 
 Fault = tuple[str, str]
 
@@ -78,13 +81,14 @@ async def list_actions(
     """One page of the actions at the sites that the current actor may see, newest first."""
     fields = {"ticket_id": ticket_id, "technician_id": technician_id, "failure_card_used": card_id}
     query: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-    return await page(TechnicianAction, query | sites_filter(current_actor()), limit=limit, after=after)
+    visible = sites_filter(current_actor())
+    return await visible_page(TechnicianAction, visible, query, INDEXES, limit=limit, after=after)
 
 
 async def get(action_id: str) -> TechnicianAction:
     """The action. Raises NotFound if there is none at the sites that the current actor may see."""
-    action = await TechnicianAction.find_one({"$and": [{"_id": action_id}, sites_filter(current_actor())]})
-    if action is None:
+    action = await TechnicianAction.find_one({"_id": action_id})
+    if action is None or not works_at(current_actor(), action.site_id):
         raise NotFound.of("technician action", action_id)
     return action
 

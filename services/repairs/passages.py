@@ -21,8 +21,8 @@ class Passage:
 async def hold(ticket_id: str) -> None:
     """Keep the ticket from being reopened until the running transaction ends, or be repeated if it just was.
 
-    Only a write conflicts: reads alone would let a reopening at the same time pass, and one would count the success that
-    the other has come to take back. The ticket's revision stays, since nothing is edited.
+    Only a write conflicts: reads alone would let a reopening at the same time pass, and one would count the success
+    that the other has come to take back. The ticket's revision stays, since nothing is edited.
     """
     await Ticket.get_pymongo_collection().update_one({"_id": ticket_id}, {"$set": {"updated_at": clock.now()}})
 

@@ -5,16 +5,19 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from app import clock
+from app.database import in_transaction
 from app.errors import Conflict, Duplicate, Invalid, NotFound, Stale
 from app.security import current_actor
 from models.account import Site
 from models.part import MAX_QUANTITY, Part, PartContent, StockChange
 from models.record import ActorRef
-from services.paging import Page, page
+from services.paging import Page
+from services.repairs.queries import visible_page
 from services.repairs.visibility import sites_filter, works_at
-from services.writing import encode, update
+from services.writing import update
 
 KEPT_CHANGES = 100
+INDEXES = [("part_number",), ("site_id",)]
 
 
 class InsufficientStock(Conflict):
@@ -45,9 +48,7 @@ async def list_parts(
     """One page of the parts at the sites that the current actor may see, newest first."""
     fields = {"site_id": site_id, "part_number": part_number}
     query: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-    visible = sites_filter(current_actor())
-    both = {"$and": [visible, query]} if visible and query else visible or query
-    return await page(Part, both, limit=limit, after=after)
+    return await visible_page(Part, sites_filter(current_actor()), query, INDEXES, limit=limit, after=after)
 
 
 async def load(part_id: str) -> Part:
@@ -76,37 +77,32 @@ async def adjust(part: Part, quantity: int, reason: str) -> Part:
     """Count pieces in (positive) or out (negative). Raises InsufficientStock rather than fall below zero."""
     if quantity == 0:
         raise Invalid.field("quantity", "must not be zero")
-    change = encode(_change(quantity, reason))
-    push = {"stock_changes": {"$each": [change], "$slice": -KEPT_CHANGES}}
-    await move(part.id, on_hand=quantity, push=push)
-    return await load(part.id)
+    push = {"stock_changes": {"$each": [_change(quantity, reason)], "$slice": -KEPT_CHANGES}}
+    return await move(part.id, on_hand=quantity, push=push)
 
 
-async def move(part_id: str, *, on_hand: int = 0, allocated: int = 0, push: dict[str, Any] | None = None) -> None:
-    """Add to both counts at once. Raises InsufficientStock if one would fall below zero (or pass what a count may
-    hold); then nothing is written."""
-    bounds = {
-        name: {"$gte": max(0, -change), "$lte": MAX_QUANTITY - max(0, change)}
-        for name, change in (("quantity_on_hand", on_hand), ("quantity_allocated", allocated))
-        if change
-    }
-    body: dict[str, Any] = {
-        "$inc": {"quantity_on_hand": on_hand, "quantity_allocated": allocated, "revision": 1},
-        "$set": {"updated_at": clock.now()},
-    }
-    if push:
-        body["$push"] = push
-    written = await Part.get_pymongo_collection().update_one({"_id": part_id, **bounds}, body)
-    if written.matched_count:
-        return
-    part = await Part.find_one({"_id": part_id})
-    if part is None:
-        raise NotFound.of("part", part_id)
-    raise InsufficientStock(
-        f"{part.part_name} ({part.part_number}): {part.quantity_on_hand} on hand, {part.quantity_allocated} allocated.",
-        quantity_on_hand=part.quantity_on_hand,
-        quantity_allocated=part.quantity_allocated,
-    )
+async def move(part_id: str, *, on_hand: int = 0, allocated: int = 0, push: dict[str, Any] | None = None) -> Part:
+    """Add to both counts at once.
+
+    Raises NotFound, and InsufficientStock if one would fall below zero or pass what a count may hold; then nothing is
+    written. Whoever takes from the same part at the same time conflicts and repeats.
+    """
+
+    async def work() -> Part:
+        part = await Part.find_one({"_id": part_id})
+        if part is None:
+            raise NotFound.of("part", part_id)
+        counts = (part.quantity_on_hand + on_hand, part.quantity_allocated + allocated)
+        if min(counts) < 0 or max(counts) > MAX_QUANTITY:
+            raise InsufficientStock(
+                f"{part.part_name} ({part.part_number}): {part.quantity_on_hand} on hand, "
+                f"{part.quantity_allocated} allocated.",
+                quantity_on_hand=part.quantity_on_hand,
+                quantity_allocated=part.quantity_allocated,
+            )
+        return await update(part, {}, inc={"quantity_on_hand": on_hand, "quantity_allocated": allocated}, push=push)
+
+    return await in_transaction(work)
 
 
 def _change(quantity: int, reason: str) -> StockChange:

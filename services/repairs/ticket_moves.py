@@ -108,7 +108,8 @@ async def reopen(ticket: Ticket, reason: str, *, return_window: timedelta) -> Ti
     """Take the vehicle in again for the same failure: a revisit, unless the ticket was closed without ever being
     resolved, as imported history is.
 
-    The card selected before is let go: the next passage names its own. Raises IllegalMove.
+    The card selected and the outcome are let go: the next passage has its own, and `ticket.resolved` keeps what was
+    said. Raises IllegalMove.
     """
     check(Move.reopen, ticket.status, TicketStatus.in_progress)
     revisit = ticket.resolution_count > 0
@@ -122,10 +123,12 @@ async def reopen(ticket: Ticket, reason: str, *, return_window: timedelta) -> Ti
         within_return_window=revisit and within,
         note=reason,
     )
-    # The outcome of the passage before stays until the next one replaces it: handlers may still have to read it.
     changes = {
         "revisit_count": ticket.revisit_count + revisit,
         "selected_failure_card": None,
+        "resolution_successful": None,
+        "customer_satisfaction": None,
+        "revisit_required": False,
         "resolved_at": None,
         "closed_at": None,
     }

@@ -19,7 +19,8 @@ from models.ticket import StatusChange, Ticket, TicketContent
 from models.vehicle import Vehicle
 from services import fault_codes
 from services.events.record import record_all
-from services.paging import Page, page
+from services.paging import Page
+from services.repairs.queries import visible_page
 from services.repairs.visibility import scope, sees_everything
 from services.writing import update
 
@@ -36,6 +37,19 @@ VEHICLE_FIELDS = {
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clocks of two replicas may differ: ids carry the time of the replica that made them."""
+
+INDEXES = [
+    ("vehicle_id",),
+    ("selected_failure_card",),
+    ("assigned_technician_id", "status"),
+    ("assigned_technician_id",),
+    ("organisation_id",),
+    ("vehicle_make", "vehicle_model"),
+    ("site_id", "status"),
+    ("site_id",),
+    ("vehicle_make",),
+    ("status",),
+]
 
 
 class TicketIsClosed(Conflict):
@@ -85,9 +99,7 @@ class TicketFilter:
 
 async def list_tickets(wanted: TicketFilter, *, limit: int = 50, after: str | None = None) -> Page[Ticket]:
     """One page of the tickets that the current actor may see, newest first."""
-    visible, query = scope(current_actor()), wanted.query()
-    both = {"$and": [visible, query]} if visible and query else visible or query
-    return await page(Ticket, both, limit=limit, after=after)
+    return await visible_page(Ticket, scope(current_actor()), wanted.query(), INDEXES, limit=limit, after=after)
 
 
 async def create(content: TicketContent, *, site_id: str | None = None, organisation_id: str | None = None) -> Ticket:

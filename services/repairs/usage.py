@@ -14,12 +14,15 @@ from models.failure_card import RequiredPart
 from models.part import Part, PartUsage
 from models.technician_action import TechnicianAction
 from models.ticket import Ticket
-from services.paging import Page, page
+from services.paging import Page
 from services.repairs import costs, stock
 from services.repairs.cards import required_parts
+from services.repairs.queries import visible_page
 from services.repairs.ticket_states import check_workable
 from services.repairs.visibility import load_visible, sites_filter, works_at
 from services.writing import update
+
+INDEXES = [("ticket_id",), ("part_id",), ("failure_card_id",), ("site_id", "status"), ("status",)]
 
 
 class NotOutstanding(Conflict):
@@ -126,9 +129,7 @@ async def list_usage(
         "failure_card_id": card_id,
     }
     query: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-    visible = sites_filter(current_actor())
-    both = {"$and": [visible, query]} if visible and query else visible or query
-    return await page(PartUsage, both, limit=limit, after=after)
+    return await visible_page(PartUsage, sites_filter(current_actor()), query, INDEXES, limit=limit, after=after)
 
 
 async def load(usage_id: str) -> PartUsage:
@@ -145,12 +146,12 @@ async def link(action: TechnicianAction) -> None:
     if not named:
         return
     collection = PartUsage.get_pymongo_collection()
-    query = {"_id": {"$in": sorted(set(named.values()))}, "ticket_id": action.ticket_id}
-    known = {usage["_id"] async for usage in collection.find(query, {"ticket_id": 1})}
+    query = {"_id": {"$in": sorted(set(named.values()))}}
+    of_ticket = {usage["_id"]: usage["ticket_id"] async for usage in collection.find(query, {"ticket_id": 1})}
     errors = [
         {"field": field, "rule": "names no part usage of this ticket", "value": usage_id}
         for field, usage_id in named.items()
-        if usage_id not in known
+        if of_ticket.get(usage_id) != action.ticket_id
     ]
     if errors:
         raise Invalid("; ".join(f"{error['field']}: {error['rule']}" for error in errors[:5]), errors=errors)

@@ -88,8 +88,12 @@ async def test_an_edit_makes_a_version():
     assert "title" not in line.changed_fields
     [event] = await events_of(EventType.card_updated)
     assert (event.data["version"], event.data["change"]) == (2, "edited")
-    assert [version.version for version in await versions.list_versions(card.id)] == [2, 1]
-    assert [version.version for version in await versions.list_versions(card.id, before=2)] == [1]
+    newest = await versions.list_versions(card.id, limit=1)
+    oldest = await versions.list_versions(card.id, limit=1, after=newest.next)
+    assert [version.version for version in newest.items + oldest.items] == [2, 1]
+    assert oldest.next is None
+    with pytest.raises(Invalid):
+        await versions.list_versions(card.id, after="x")
     found = {difference.field: difference for difference in await versions.diff(card.id, 1, 2)}
     old = a_card().root_cause
     assert found["root_cause"] == Difference("root_cause", Change.changed, old, "Open resistor")

@@ -13,6 +13,7 @@ from app.errors import Forbidden, IllegalMove, Invalid, Stale
 from app.security import acting_as
 from models.account import User
 from models.enums import TicketStatus
+from models.event import TicketResolved
 from models.ticket import Resolution, Ticket
 from services.repairs import ticket_moves
 from services.repairs.ticket_states import MOVES, Move, check
@@ -84,13 +85,14 @@ def test_progress_reaches_its_one_target_only(current, wanted):
 
 async def test_a_whole_life_leaves_its_events_in_order(house, new_ticket, events_of, new_card):
     card = await new_card()
+    resolution = Resolution(resolution="New BMS", selected_failure_card=card.id, customer_satisfaction=4)
     with acting_as(house.technician):
         ticket = await new_ticket()
         ticket = await ticket_moves.assign(ticket, house.technician.id)
         ticket = await ticket_moves.progress(ticket, TicketStatus.in_progress)
         ticket = await ticket_moves.progress(ticket, TicketStatus.pending_parts, "BMS ordered")
         ticket = await ticket_moves.progress(ticket, TicketStatus.in_progress)
-        ticket = await ticket_moves.resolve(ticket, Resolution(resolution="New BMS", selected_failure_card=card.id))
+        ticket = await ticket_moves.resolve(ticket, resolution)
         ticket = await ticket_moves.close(ticket)
         ticket = await ticket_moves.reopen(ticket, "Came back", return_window=WINDOW)
 
@@ -107,7 +109,10 @@ async def test_a_whole_life_leaves_its_events_in_order(house, new_ticket, events
         "ticket.in_progress",
     ]
     assert {event.site_id for event in events} == {house.site}
-    assert events[6].data == {"ticket_id": ticket.id, "resolution_round": 1, "card_id": card.id}
+    assert events[6].payload == TicketResolved(
+        ticket_id=ticket.id, resolution_round=1, card_id=card.id, customer_satisfaction=4
+    )
+    assert (ticket.customer_satisfaction, ticket.resolution_successful) == (None, None)
     assert events[4].data["note"] == "BMS ordered"
     assert events[8].data["revisit"] is True
     assert [entry.status for entry in ticket.status_history] == [

@@ -67,8 +67,11 @@ class Workshop:
             return await ticket_moves.resolve(fresh, Resolution(**{"resolution": "done", **resolution}))
 
     async def reopen(self, ticket: Ticket, window: timedelta = RETURN_WINDOW) -> Ticket:
-        with acting_as(self.technician):
+        async def work() -> Ticket:
             return await ticket_moves.reopen(await self.fresh(ticket), "it is back", return_window=window)
+
+        with acting_as(self.technician):
+            return await database.in_transaction(work)
 
     async def fresh(self, record: Any) -> Any:
         with acting_as(system("test")):

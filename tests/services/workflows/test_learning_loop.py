@@ -1,5 +1,6 @@
 """The main job, end to end: ticket, suggestions, action, outcome, confidence; discovery, draft, review, match."""
 
+import asyncio
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -27,7 +28,7 @@ from models.technician_action import ActionPart, AttemptedDiagnostic, RejectedHy
 from models.ticket import Ticket
 from models.types import Measurement
 from services.diagnosis import matches
-from services.knowledge import lifecycle
+from services.knowledge import confidence, lifecycle
 from services.repairs import ticket_moves
 from services.workflows import HANDLERS
 from services.workflows.rights import GRANTS
@@ -163,6 +164,38 @@ async def test_a_revisit_within_the_return_window_takes_the_success_back(worksho
     learnt = await workshop.fresh(card)
     assert (learnt.usage_count, learnt.success_count, learnt.failure_count) == (2, 1, 1)
     assert learnt.confidence_score == pytest.approx(0.49)
+
+
+async def test_a_revisit_at_the_same_instant_is_not_overlooked(
+    workshop: Workshop, seeing: None, monkeypatch: pytest.MonkeyPatch
+):
+    """The ticket is reopened, and the revisit handled, after the outcome was judged and before it is committed."""
+    card = await workshop.approved_card()
+    ticket = await workshop.ticket()
+    await workshop.action(ticket, failure_card_used=card.id)
+    await workshop.settle()
+    await workshop.resolve(ticket)
+    (resolved,) = await EfiEvent.find({"event_type": EventType.ticket_resolved}).to_list()
+    judged, go_on = asyncio.Event(), asyncio.Event()
+    record_outcome = confidence.record_outcome
+
+    async def slowly(*args: Any) -> Any:
+        judged.set()
+        await go_on.wait()
+        return await record_outcome(*args)
+
+    monkeypatch.setattr(confidence, "record_outcome", slowly)
+    weighing = asyncio.create_task(workshop.processor._handle(resolved, {}, []))
+    await judged.wait()
+    reopening = asyncio.create_task(workshop.reopen(ticket))
+    await asyncio.wait({reopening}, timeout=0.1)
+    async for revisit in EfiEvent.find({"data.revisit": True}):
+        await workshop.processor._handle(revisit, {}, [])
+    go_on.set()
+    await asyncio.gather(weighing, reopening)
+    await workshop.settle()
+    learnt = await workshop.fresh(card)
+    assert (learnt.usage_count, learnt.success_count, learnt.failure_count) == (1, 0, 1)
 
 
 async def test_a_later_return_leaves_the_success_alone(workshop: Workshop, seeing: None):

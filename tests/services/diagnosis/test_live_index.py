@@ -1,0 +1,168 @@
+"""The index follows the store: at once in the same process, within a second in another."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from app.database import transaction
+from app.security import acting_as, system
+from matching import Case
+from models.enums import FailureCardStatus, FailureMode, NodeType, RelationType, SubsystemCategory
+from models.failure_card import CardContent, FailureCard
+from models.knowledge_relation import RelationContent
+from models.symptom import SymptomContent
+from services.diagnosis import matches
+from services.diagnosis.live_index import LiveIndex
+from services.diagnosis.matches import MatchOptions
+from services.knowledge import cards, lifecycle, relations, symptoms
+
+pytestmark = pytest.mark.usefixtures("as_system")
+
+
+async def approved(title: str, **content: Any) -> FailureCard:
+    whole = {"subsystem_category": SubsystemCategory.bms, "failure_mode": FailureMode.degradation, **content}
+    async with transaction():
+        card = await cards.create(CardContent(title=title, **whole))
+        return await lifecycle.approve(await lifecycle.submit(card))
+
+
+@pytest.fixture
+async def elsewhere(as_system: None) -> AsyncIterator[LiveIndex]:
+    """The index of another replica: it hears of nothing and has to poll."""
+    index = LiveIndex(poll_seconds=0.2)
+    index._note = lambda _: None  # type: ignore[method-assign]
+    await index.start()
+    yield index
+    await index.stop()
+
+
+@pytest.fixture
+async def here(as_system: None) -> AsyncIterator[LiveIndex]:
+    index = LiveIndex(poll_seconds=30)
+    await index.start()
+    matches.serve(index)
+    yield index
+    matches.serve(None)
+    await index.stop()
+
+
+async def seen(condition: Callable[[], bool]) -> float:
+    """Seconds until the condition holds; fails after five."""
+    started = time.perf_counter()
+    while not condition():
+        assert time.perf_counter() - started < 5, "the index has not followed"
+        await asyncio.sleep(0.005)
+    return time.perf_counter() - started
+
+
+async def found(text: str, **options: Any) -> list[str]:
+    matched = await matches.match(Case(text=text), MatchOptions(**options))
+    return [candidate.card_id for candidate in matched.result.candidates]
+
+
+async def test_a_card_approved_here_is_matched_by_the_next_question(here: LiveIndex):
+    card = await approved("Regen brake chatter")
+    assert await found("regen brake chatter") == [card.id]
+
+
+async def test_a_card_approved_on_one_replica_is_matched_on_another_within_a_second(
+    here: LiveIndex, elsewhere: LiveIndex
+):
+    card = await approved("Regen brake chatter")
+    assert await seen(lambda: card.id in elsewhere.index) < 1
+    assert elsewhere.matcher.match(Case(text="regen brake chatter")).candidates[0].card_id == card.id
+
+
+async def test_edits_and_deprecation_reach_both(here: LiveIndex, elsewhere: LiveIndex):
+    card = await approved("Regen brake chatter")
+    await seen(lambda: card.id in elsewhere.index)
+    content = CardContent.model_validate(
+        {name: getattr(card, name) for name in CardContent.model_fields}, from_attributes=True
+    )
+    edited = await cards.edit(card, content.model_copy(update={"title": "Horn silent"}), edition=card.edition)
+    assert await found("horn silent") == [card.id]
+    await seen(lambda: elsewhere.index.get(card.id).title == "Horn silent")
+    await lifecycle.deprecate(edited, "wrong")
+    assert await found("horn silent") == []
+    await seen(lambda: card.id not in elsewhere.index)
+
+
+async def test_drafts_are_matched_on_request_only(here: LiveIndex):
+    card = await cards.create(
+        CardContent(title="Horn silent", subsystem_category=SubsystemCategory.bms, failure_mode=FailureMode.erratic)
+    )
+    assert card.status is FailureCardStatus.draft
+    assert await found("horn silent") == []
+    assert await found("horn silent", include_drafts=True) == [card.id]
+
+
+async def test_what_was_rolled_back_is_never_indexed(here: LiveIndex):
+    with pytest.raises(RuntimeError, match="given up"):
+        async with transaction():
+            await approved("Horn silent")
+            raise RuntimeError("given up")
+    await here.refresh()
+    assert await found("horn silent", include_drafts=True) == []
+
+
+async def test_a_question_within_a_transaction_sees_what_was_committed_before(here: LiveIndex):
+    card = await approved("Horn silent")
+    async with transaction():
+        assert await found("horn silent") == [card.id]
+
+
+async def test_a_restart_loads_everything_but_what_is_deprecated(here: LiveIndex):
+    kept = [await approved(f"Failure number {n}") for n in range(5)]
+    gone = await approved("Gone")
+    await lifecycle.deprecate(gone, "wrong")
+    steps = []
+    restarted = LiveIndex()
+    assert await restarted.load(lambda done, total: steps.append((done, total))) == 5
+    assert {card.card_id for card in restarted.index} == {card.id for card in kept}
+    assert steps == [(5, 5)]
+
+
+async def test_new_symptoms_and_edges_are_followed(elsewhere: LiveIndex):
+    card = await approved("Horn silent")
+    await symptoms.create(
+        SymptomContent(
+            symptom_code="SYM_HORN_001",
+            name="No sound",
+            category=SubsystemCategory.low_voltage,
+            synonyms=["mute hooter"],
+        )
+    )
+    edge = RelationContent(
+        source_type=NodeType.symptom,
+        source_id="SYM_HORN_001",
+        source_label="No sound",
+        relation_type=RelationType.indicates,
+        target_type=NodeType.failure_card,
+        target_id=card.id,
+        target_label="Horn silent",
+        weight=0.9,
+    )
+    await relations.create(edge)
+    await seen(lambda: card.id in elsewhere.index)
+    case = Case(text="the mute hooter again")
+
+    def reached() -> bool:
+        candidates = elsewhere.matcher.match(case, scorer="calibrated").candidates
+        return bool(candidates) and candidates[0].matched_symptoms == ("SYM_HORN_001",)
+
+    await seen(reached)
+    assert matches.symptoms_of(elsewhere, case) == ["SYM_HORN_001"]
+
+
+async def test_an_older_state_never_replaces_a_newer_one(here: LiveIndex):
+    card = await approved("Horn silent")
+    with acting_as(system("test")):
+        old = await FailureCard.get_pymongo_collection().find_one({"_id": card.id})
+    await here.refresh()
+    newer = {**old, "revision": old["revision"] + 1, "title": "Hooter mute"}
+    assert here._take([newer]) == 1
+    assert here._take([old]) == 0
+    assert here.index.get(card.id).title == "Hooter mute"
