@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import typer
 
+from seeds.importers.commands import import_commands
+
 T = TypeVar("T")
 
 app = typer.Typer(
@@ -81,6 +83,9 @@ def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
     except (EmbeddedStoreError, EfiError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
+
+
+app.add_typer(import_commands(with_store), name="import")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 from matching.codes import NO_FAULT, Code, InvalidCode, find_codes, normalise_code
 from matching.records import Case
 from matching.signature import SignatureFields
-from matching.text import keywords, terms
+from matching.text import keywords, spelled_terms
 
 
 class Query:
@@ -15,11 +15,17 @@ class Query:
 
     def __init__(self, case: Case, known_codes: Collection[str] = ()) -> None:
         self.case = case
-        self.terms: list[str] = terms(case.text)
+        pairs = list(spelled_terms(case.text))
+        self.terms = [term for term, _ in pairs]
+        self._surface = dict(reversed(pairs))
         self.term_counts = Counter(self.terms)
         self.keywords = frozenset(keywords(case.text, limit=len(self.terms)))
         self.codes = _case_codes(case, known_codes)
         self.memo: dict[str, Any] = {}
+
+    def surface(self, term: str) -> str:
+        """The words of the complaint behind an index term, as they were written first."""
+        return self._surface.get(term, term)
 
     @property
     def signature(self) -> SignatureFields | None:

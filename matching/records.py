@@ -84,6 +84,7 @@ class CardRecord:
     symptom_codes: tuple[str, ...] = ()
     error_codes: tuple[str, ...] = ()
     root_cause: str = ""
+    resolution: str = ""
     components: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
     vehicles: tuple[VehicleRange, ...] = ()

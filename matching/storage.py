@@ -1,22 +1,27 @@
-"""Growing numpy columns and postings: the memory layout below the channels.
+"""Growing numpy columns and the choice of the best: the memory layout below the channels.
 
 A card version lives in a slot, a row number that is never reused while the index runs; removing a card only clears
 its slot's `alive` bit, so that removal costs nothing and searches skip it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
-CANDIDATE_SAMPLE = 64
+Progress = Callable[[int, int], None]
+
+SAMPLE = 1 << 14
+"""Scores looked at to guess where the best begin."""
 
 
 class Column:
-    """A one-dimensional array that grows by doubling. `data` is a view, valid until the next growth."""
+    """An array whose first axis grows by a quarter at a time. `data` is a view, valid until the next growth."""
 
-    def __init__(self, dtype: type | str, fill: float = 0, capacity: int = 8) -> None:
+    __slots__ = ("_buffer", "_fill", "size")
+
+    def __init__(self, dtype: type | str, fill: float = 0, width: int | None = None) -> None:
         self._fill = fill
-        self._buffer = np.full(capacity, fill, dtype=dtype)
+        self._buffer = np.full((0,) if width is None else (0, width), fill, dtype=dtype)
         self.size = 0
 
     @property
@@ -24,18 +29,30 @@ class Column:
         return self._buffer[: self.size]
 
     def append(self, value: float) -> None:
-        self.resize(self.size + 1)
-        self._buffer[self.size - 1] = value
+        size = self.size
+        self.resize(size + 1)
+        self._buffer[size] = value
+
+    def extend(self, values: np.ndarray) -> None:
+        size = self.size
+        self.resize(size + len(values))
+        self._buffer[size : self.size] = values
+
+    def replace(self, values: np.ndarray) -> None:
+        """Holds exactly these values from now on, without slack."""
+        self._buffer = np.array(values, dtype=self._buffer.dtype)
+        self.size = len(values)
 
     def resize(self, size: int) -> None:
-        """Makes the column `size` long; new entries hold the fill value."""
+        """Makes the column at least `size` long; new entries hold the fill value."""
         if size > len(self._buffer):
-            grown = np.full(max(size, 2 * len(self._buffer)), self._fill, dtype=self._buffer.dtype)
+            shape = (max(size, len(self._buffer) * 5 // 4 + 4), *self._buffer.shape[1:])
+            grown = np.full(shape, self._fill, dtype=self._buffer.dtype)
             grown[: self.size] = self._buffer[: self.size]
             self._buffer = grown
         self.size = max(size, self.size)
 
-    def __setitem__(self, index: int, value: float) -> None:
+    def __setitem__(self, index: int, value: float | np.ndarray) -> None:
         self.resize(index + 1)
         self._buffer[index] = value
 
@@ -43,56 +60,29 @@ class Column:
         return self.data[index]
 
 
-class PostingList:
-    """Slots that contain one key, in ascending order, each with a weight."""
-
-    __slots__ = ("count", "slots", "weights")
-
-    def __init__(self) -> None:
-        self.slots = Column(np.int32, capacity=2)
-        self.weights = Column(np.float32, capacity=2)
-        self.count = 0  # living slots, for document frequency
-
-    def add(self, slot: int, weight: float) -> None:
-        self.slots.append(slot)
-        self.weights.append(weight)
-        self.count += 1
-
-
-class Postings:
-    """An inverted index: key -> PostingList."""
-
-    def __init__(self) -> None:
-        self.lists: dict[str, PostingList] = {}
-
-    def add(self, slot: int, weights: dict[str, float]) -> None:
-        for key, weight in weights.items():
-            posting = self.lists.get(key)
-            if posting is None:
-                posting = self.lists[key] = PostingList()
-            posting.add(slot, weight)
-
-    def remove(self, keys: dict[str, float]) -> None:
-        """Forgets one living slot under each key; a key nobody uses any more is dropped with its tombstones."""
-        for key in keys:
-            posting = self.lists[key]
-            posting.count -= 1
-            if posting.count == 0:
-                del self.lists[key]
-
-    def frequency(self, key: str) -> int:
-        posting = self.lists.get(key)
-        return posting.count if posting is not None else 0
-
-
 def top(scores: np.ndarray, limit: int, allowed: np.ndarray) -> np.ndarray:
     """Slots of the `limit` greatest positive scores among the allowed ones, best first, ties by slot."""
-    slots = np.flatnonzero((scores > 0) & allowed[: len(scores)])
+    slots = np.flatnonzero(scores >= _guess(scores, limit))
+    slots = slots[allowed[slots]]
+    if len(slots) < limit:
+        slots = np.flatnonzero(scores > 0)
+        slots = slots[allowed[slots]]
     if len(slots) > limit:
         # argpartition keeps an arbitrary choice among ties at the border; the cut by value keeps all of them.
         border = np.partition(scores[slots], len(slots) - limit)[len(slots) - limit]
         slots = slots[scores[slots] >= border]
     return slots[np.argsort(-scores[slots], kind="stable")][:limit]
+
+
+def _guess(scores: np.ndarray, limit: int) -> float:
+    """A score that about four times `limit` slots reach, from an even sample; any positive score for short arrays."""
+    stride = len(scores) // SAMPLE
+    least = np.nextafter(np.float32(0), np.float32(1))
+    if stride < 2:
+        return least
+    sample = scores[::stride]
+    rank = max(8, 4 * limit // stride)
+    return max(np.partition(sample, len(sample) - rank)[len(sample) - rank], least)
 
 
 def rarity(frequency: int, total: int) -> float:
@@ -102,5 +92,30 @@ def rarity(frequency: int, total: int) -> float:
     return float(np.log(1 + total / frequency) / np.log(1 + total))
 
 
-Allowed = np.ndarray
-Progress = Callable[[int, int], None]
+class Postings:
+    """An inverted index without weights: key -> ascending slots."""
+
+    def __init__(self) -> None:
+        self.lists: dict[str, Column] = {}
+
+    def add(self, slot: int, keys: Iterable[str]) -> None:
+        """Adds a slot greater than all before it under each key."""
+        for key in keys:
+            if key not in self.lists:
+                self.lists[key] = Column(np.int32)
+            self.lists[key].append(slot)
+
+    def remove(self, slot: int, keys: Iterable[str]) -> None:
+        """Takes the slot out again; a key nobody uses any more is forgotten."""
+        for key in keys:
+            slots = self.lists[key]
+            if slots.size == 1:
+                del self.lists[key]
+            else:
+                slots.replace(np.delete(slots.data, np.searchsorted(slots.data, slot)))
+
+    def slots(self, key: str) -> np.ndarray:
+        return self.lists[key].data if key in self.lists else np.empty(0, dtype=np.int32)
+
+    def frequency(self, key: str) -> int:
+        return self.lists[key].size if key in self.lists else 0

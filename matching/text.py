@@ -70,19 +70,24 @@ def words(text: str) -> list[str]:
 
 def terms(text: str) -> list[str]:
     """The index terms of a text, in order, repetitions kept."""
-    found: list[str] = []
+    return [term for term, _ in spelled_terms(text)]
+
+
+def spelled_terms(text: str) -> list[tuple[str, str]]:
+    """The index terms of a text, each with the folded words it stands for."""
+    found: list[tuple[str, str]] = []
     tokens = words(text)
     position = 0
     while position < len(tokens):
         for length in range(min(_LONGEST_PHRASE, len(tokens) - position), 1, -1):
             phrase = PHRASES.get(" ".join(tokens[position : position + length]))
             if phrase is not None:
-                found.extend(_term(word) for word in phrase.split())
+                found.append((_term(phrase), " ".join(tokens[position : position + length])))
                 position += length
                 break
         else:
             if (word := tokens[position]) not in STOP_WORDS:
-                found.append(_term(word))
+                found.append((_term(word), word))
             position += 1
     return found
 
@@ -112,7 +117,7 @@ def stem(word: str) -> str:
         return word
     word = _strip_plural(word)
     for suffix in ("ing", "ed"):
-        if word.endswith(suffix):
+        if word.endswith(suffix) and not word.endswith("eed"):
             root = word[: -len(suffix)]
             if len(root) >= 3 and re.search(r"[aeiouy]", root):
                 return _repair(root)

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from app.ids import new_id
+from app.ids import Id, new_id
 from models.enums import (
     ConfidenceLevel,
     FailureCardStatus,
@@ -44,8 +44,8 @@ NodeId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")]
 class FailureSignature(Strict):
     """Symptom and condition fingerprint, the primary key of the fast lookup. The hash is computed by the service."""
 
-    signature_id: str = ""
-    signature_hash: str = ""
+    signature_id: Name = ""
+    signature_hash: Name = ""
     primary_symptoms: Annotated[list[Line], Field(max_length=20)] = []
     error_codes: Annotated[list[ErrorCode], Field(max_length=50)] = []
     subsystem: SubsystemCategory = SubsystemCategory.other
@@ -86,7 +86,7 @@ class DiagnosticNode(Strict):
 
 
 class DiagnosticTree(Strict):
-    tree_id: str = ""
+    tree_id: Name = ""
     root_node_id: NodeId
     nodes: Annotated[list[DiagnosticNode], Field(min_length=1, max_length=200)]
     total_paths: int = Field(default=0, description="Computed.")
@@ -113,7 +113,7 @@ class ResolutionStep(Strict):
 class RequiredPart(Strict):
     part_name: Line
     part_number: Name = ""
-    part_id: str | None = None
+    part_id: Id | None = None
     category: Name = ""
     quantity: Annotated[int, Field(ge=1, le=1000)] = 1
     unit_cost: Money | None = None

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Annotated
 
 from beanie import DecimalAnnotation
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from app.clock import to_utc
 
@@ -31,7 +31,12 @@ ErrorCode = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1
 """A fault code as read from the vehicle or charger; its form is checked by `matching.codes`."""
 SymptomCode = Annotated[str, StringConstraints(pattern=r"^SYM_[A-Z0-9]{2,8}_[0-9]{3}$")]
 """A code of the symptom library, for instance SYM_BATT_001."""
-Money = Annotated[DecimalAnnotation, Field(ge=Decimal(0), max_digits=14, decimal_places=2)]
+_AMOUNT = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,2})?$"}]}
+Money = Annotated[
+    DecimalAnnotation,
+    Field(ge=Decimal(0), max_digits=14, decimal_places=2),
+    WithJsonSchema(_AMOUNT | {"examples": ["1250.00"]}),
+]
 """An exact amount in the organisation's currency."""
 UtcDatetime = Annotated[AwareDatetime, AfterValidator(to_utc)]
 """An instant; must carry its zone, is kept in UTC."""

@@ -36,10 +36,10 @@ class ExactChannel(Channel):
 
     def remove(self, slot: int, card: CardRecord) -> None:
         codes = self._codes.pop(slot, ())
-        self._postings.remove(_keys(codes))
+        self._postings.remove(slot, _keys(codes))
 
     def search(self, query: Query, limit: int, allowed: np.ndarray) -> Hits:
-        found = [self._postings.lists[key].slots.data for key in _keys(query.codes) if key in self._postings.lists]
+        found = [self._postings.slots(key) for key in _keys(query.codes)]
         if not found:
             return Hits.none()
         slots = np.unique(np.concatenate(found))
@@ -101,10 +101,8 @@ def legal_codes(texts: tuple[str, ...]) -> tuple[Code, ...]:
     return tuple(found.values())
 
 
-def _keys(codes: tuple[Code, ...]) -> dict[str, float]:
-    keys = {code.key: 1.0 for code in codes}
-    keys.update((code.family, 1.0) for code in codes if code.family is not None)
-    return keys
+def _keys(codes: tuple[Code, ...]) -> set[str]:
+    return {code.key for code in codes} | {code.family for code in codes if code.family is not None}
 
 
 def _sentence(asked: Code, own: Code | None, credit: float) -> str:

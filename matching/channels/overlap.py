@@ -30,17 +30,15 @@ class OverlapChannel(Channel):
         self._slots = slot + 1
         own = card_keywords(card)
         self._keywords[slot] = own
-        self._postings.add(slot, dict.fromkeys(own, 1.0))
+        self._postings.add(slot, own)
 
     def remove(self, slot: int, card: CardRecord) -> None:
-        self._postings.remove(dict.fromkeys(self._keywords.pop(slot), 1.0))
+        self._postings.remove(slot, self._keywords.pop(slot))
 
     def search(self, query: Query, limit: int, allowed: np.ndarray) -> Hits:
         counts = np.zeros(self._slots, dtype=np.float32)
         for keyword in query.keywords:
-            posting = self._postings.lists.get(keyword)
-            if posting is not None:
-                counts[posting.slots.data] += 1
+            counts[self._postings.slots(keyword)] += 1
         slots = top(counts, limit, allowed)
         return Hits.of(slots, _stage_score(counts[slots]))
 
@@ -51,7 +49,7 @@ class OverlapChannel(Channel):
     def explain(self, query: Query, slot: int) -> list[Reason]:
         shared = query.keywords & self._keywords.get(slot, frozenset())
         score = float(_stage_score(np.array([len(shared)], dtype=np.float32))[0])
-        return share_out(self.name, score, [(f"keyword “{keyword}”", 1.0) for keyword in sorted(shared)])
+        return share_out(self.name, score, [(f"keyword “{query.surface(keyword)}”", 1.0) for keyword in sorted(shared)])
 
 
 def _stage_score(counts: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from matching.embedding import Embedder, unit_rows
 from matching.query import Query
 from matching.records import CardRecord
 from matching.results import Reason
-from matching.storage import top
+from matching.vectors import VectorStore
 
 
 def card_text(card: CardRecord) -> str:
@@ -27,19 +27,14 @@ class SemanticChannel(Channel):
     def __init__(self, embedder: Embedder | None) -> None:
         self.embedder = embedder
         self.off = None if embedder is not None else "no embedding model is installed"
-        dimension = embedder.dimension if embedder is not None else 0
-        self._vectors = np.zeros((0, dimension), dtype=np.float32)
+        self.store = VectorStore(embedder.dimension if embedder is not None else 0)
         self.pending: dict[int, str] = {}
 
     def add(self, slot: int, card: CardRecord) -> None:
         if self.embedder is None:
             return
-        if slot >= len(self._vectors):
-            grown = np.zeros((max(slot + 1, 2 * len(self._vectors), 64), self.embedder.dimension), dtype=np.float32)
-            grown[: len(self._vectors)] = self._vectors
-            self._vectors = grown
         if card.vector_model == self.embedder.name and np.shape(card.vector) == (self.embedder.dimension,):
-            self._vectors[slot] = unit_rows(np.asarray(card.vector)[None, :])[0]
+            self.store.put(slot, unit_rows(np.asarray(card.vector)[None, :])[0])
         elif text := card_text(card):
             self.pending[slot] = text
 
@@ -47,42 +42,37 @@ class SemanticChannel(Channel):
         """Stores embeddings made outside the lock; slots whose card has gone meanwhile are passed over."""
         for slot, vector in zip(slots, unit_rows(vectors), strict=True):
             if self.pending.pop(slot, None) is not None:
-                self._vectors[slot] = vector
+                self.store.put(slot, vector)
 
     def vector(self, slot: int) -> np.ndarray | None:
         """The stored vector of a slot, None while it is pending or if the card has no text."""
-        vector = self._vectors[slot] if slot < len(self._vectors) else None
-        return vector if vector is not None and vector.any() else None
+        return self.store.get(slot)
 
     def remove(self, slot: int, card: CardRecord) -> None:
         self.pending.pop(slot, None)
-        if slot < len(self._vectors):
-            self._vectors[slot] = 0
+        self.store.drop(slot)
 
     def prepare(self, query: Query) -> None:
         """Embeds the case; called before the index is locked, since a model takes milliseconds."""
         if self.embedder is not None and query.case.text.strip():
             query.memo[self.name] = unit_rows(self.embedder.embed([query.case.text]))[0]
 
+    def typical(self, query: Query) -> float:
+        """Mean cosine of the case with all cards: how far it speaks their language at all."""
+        wanted = query.memo.get(self.name)
+        return 0.0 if wanted is None else self.store.typical(wanted)
+
     def search(self, query: Query, limit: int, allowed: np.ndarray) -> Hits:
         wanted = query.memo.get(self.name)
-        if wanted is None:
-            return Hits.none()
-        scores = _clip(self._vectors[: len(allowed)] @ wanted)
-        slots = top(scores, limit, allowed)
-        return Hits.of(slots, scores[slots])
+        return Hits.none() if wanted is None else Hits.of(*self.store.search(wanted, limit, allowed))
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
         wanted = query.memo.get(self.name)
         if wanted is None:
             return np.zeros(len(slots), dtype=np.float32)
-        return _clip(self._vectors[slots] @ wanted)
+        # Opposite meaning is no evidence against a card, and rounding may pass 1.
+        return np.clip(self.store.score(wanted, slots), 0, 1, dtype=np.float32)
 
     def explain(self, query: Query, slot: int) -> list[Reason]:
         score = float(self.score(query, np.array([slot]))[0])
         return [Reason(self.name, f"reads alike (cosine {score:.2f})", score)] if score > 0 else []
-
-
-def _clip(cosines: np.ndarray) -> np.ndarray:
-    # Opposite meaning is no evidence against a card, and rounding may pass 1.
-    return np.clip(cosines, 0, 1, dtype=np.float32)

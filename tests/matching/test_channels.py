@@ -1,12 +1,14 @@
 """The promises of `base.Channel`, checked on every channel, and what is particular to each."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from rank_bm25 import BM25Okapi
 
 from matching import CardIndex, CardRecord, Case, HashingEmbedder, Relation, SignatureFields, Vehicle, VehicleRange
+from matching.bm25 import Bm25
 from matching.channels import Channel, VehicleFit
-from matching.channels.keyword import KeywordChannel
 from matching.text import terms
 from tests.matching.conftest import ATHER, CARDS, RELATIONS, SYMPTOMS
 
@@ -158,18 +160,19 @@ def test_keyword_ranks_like_the_reference_bm25() -> None:
             for c in ("front", "rear", "left", "cold")
         )
     ]
-    channel = KeywordChannel()
+    engine = Bm25(k1=1.2, b=0.75)
     for slot, text in enumerate(texts):
-        channel.add(slot, CardRecord(f"fc_{slot}", symptom_text=text))
-    index = CardIndex()
+        engine.add(slot, Counter(terms(text)))
     # The oracle uses another idf, so it is given ours: what is compared is saturation, length norm and summation.
     oracle = BM25Okapi([terms(text) for text in texts], k1=1.2, b=0.75)
-    oracle.idf = {term: channel.idf(term) for term in oracle.idf}
+    oracle.idf = {term: engine.idf(term) for term in oracle.idf}
     for asked in ("worn front brake rotor", "leak at the rear left hose", "caliper grinds cold cold", "noise"):
-        query = index.prepare(Case(asked))
         expected = oracle.get_scores(terms(asked))
-        got = channel.score(query, np.arange(len(texts))) * channel.mass(query)
-        np.testing.assert_allclose(got, expected, rtol=1e-4)
+        weights = Counter(terms(asked))
+        np.testing.assert_allclose(engine.score(weights, np.arange(len(texts))), expected, rtol=1e-4)
+        slots, scores = engine.search(weights, 10, np.ones(len(texts), dtype=bool))
+        np.testing.assert_allclose(scores, np.sort(expected)[::-1][: len(scores)], rtol=1e-4)
+        assert len(slots) == 10
 
 
 def test_shared_vectors_are_used_and_foreign_ones_are_not() -> None:
