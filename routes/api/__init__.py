@@ -2,10 +2,12 @@
 
 from routes.api import (
     auth,
+    diagnosis_sessions,
     events,
     health,
     inbox,
     match,
+    missed_checks,
     organisations,
     part_usage,
     parts,
@@ -23,6 +25,8 @@ ROUTERS = [
     sites.router,
     vehicles.router,
     tickets.router,
+    diagnosis_sessions.router,
+    missed_checks.router,
     technician_actions.router,
     part_usage.router,
     parts.router,

@@ -66,10 +66,21 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "POST /api/tickets/{ticket_id}/reopen": STAFF | CUSTOMER | SERVICE,
     "GET /api/tickets/{ticket_id}/history": STAFF | CUSTOMER | SERVICE,
     "GET /api/tickets/{ticket_id}/events": STAFF | SERVICE,
+    "GET /api/tickets/{ticket_id}/missed-checks": STAFF | SERVICE,
     # technician actions
     "POST /api/efi/technician-actions": STAFF,
     "GET /api/efi/technician-actions": STAFF | SERVICE,
     "GET /api/efi/technician-actions/{action_id}": STAFF | SERVICE,
+    # guided diagnosis
+    "POST /api/efi/diagnosis-sessions": STAFF,
+    "GET /api/efi/diagnosis-sessions": STAFF | SERVICE,
+    "GET /api/efi/diagnosis-sessions/{session_id}": STAFF | SERVICE,
+    "POST /api/efi/diagnosis-sessions/{session_id}/acknowledge": STAFF,
+    "POST /api/efi/diagnosis-sessions/{session_id}/answers": STAFF,
+    "POST /api/efi/diagnosis-sessions/{session_id}/repairs": STAFF,
+    "POST /api/efi/diagnosis-sessions/{session_id}/undo": STAFF,
+    "POST /api/efi/diagnosis-sessions/{session_id}/stop": STAFF,
+    "GET /api/efi/diagnosis-sessions/{session_id}/action-draft": STAFF | SERVICE,
     # parts
     "POST /api/efi/part-usage": STAFF,
     "GET /api/efi/part-usage": STAFF | SERVICE,

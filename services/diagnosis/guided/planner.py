@@ -164,7 +164,7 @@ class Planner:
         """The step with the least expected cost."""
         found = found or Findings()
         belief = self.belief(found)
-        now = self._outlook(belief[None, :])
+        now = self.outlook(belief[None, :])
         without = float(now.cost[0])
         tests = np.array(self.available(found), dtype=int)
         options = self._options(belief, tests, without, found)
@@ -185,7 +185,8 @@ class Planner:
     def _barred(self, test: int, found: Findings) -> bool:
         return test in found.blocked or not found.tools_missing.isdisjoint(self.catalogue.tests[test].tools)
 
-    def _outlook(self, beliefs: np.ndarray) -> Outlook:
+    def outlook(self, beliefs: np.ndarray) -> Outlook:
+        """The cheapest way on without a test, for rows of beliefs."""
         return outlook(beliefs, self.repair_costs, self.works, self.economics)
 
     def _options(self, belief: np.ndarray, tests: np.ndarray, without: float, found: Findings) -> list[Option]:
@@ -214,7 +215,7 @@ class Planner:
         chance, rest = joint_yes.sum(axis=1), joint_no.sum(axis=1)
         if_yes = joint_yes / np.maximum(chance, 1e-300)[:, None]
         if_no = joint_no / np.maximum(rest, 1e-300)[:, None]
-        cost = self._outlook(np.concatenate([if_yes, if_no])).cost
+        cost = self.outlook(np.concatenate([if_yes, if_no])).cost
         after = chance * cost[: len(yes)] + rest * cost[len(yes) :]
         return chance, if_yes, if_no, after
 
