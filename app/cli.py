@@ -6,7 +6,8 @@ Commands import what they need when they run, so that asking for help stays quic
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -57,6 +58,33 @@ def password(email: str) -> None:
 
     with_store("password", change)
     typer.echo("Changed; all sessions of this account have ended.")
+
+
+@app.command()
+def evaluate(
+    gold: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder with corpus, queries and qrels.")],
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
+    extra: Annotated[bool, typer.Option("--extra", help="Add the failures of corpus_extra.jsonl.")] = False,
+) -> None:
+    """Measure how well complaints find the known failures behind them, on judged ones. Touches no store of yours."""
+    import json
+
+    from rich.console import Console
+
+    from app.embedded_store import EmbeddedStoreError
+    from app.errors import EfiError
+    from app.logs import configure_logs
+    from seeds import gold as gold_set
+
+    configure_logs("warning", as_json=False)
+    try:
+        results = asyncio.run(gold_set.evaluate_folder(gold, extra=extra, console=Console(stderr=True)))
+    except (EmbeddedStoreError, EfiError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    Console().print(gold_set.table(results))
+    if json_file is not None:
+        json_file.write_text(json.dumps(gold_set.as_json(results), indent=2) + "\n", encoding="utf-8")
 
 
 def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:

@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+FIRST = datetime(1900, 1, 1, tzinfo=UTC)
+LAST = datetime(2999, 12, 31, tzinfo=UTC)
+
 
 def now() -> datetime:
     """The current instant, UTC-aware, cut to whole milliseconds: what a BSON date can hold."""
@@ -10,6 +13,11 @@ def now() -> datetime:
 
 
 def to_utc(instant: datetime) -> datetime:
-    """The same instant in UTC, cut to whole milliseconds. `instant` must be zone-aware."""
+    """The same instant in UTC, cut to whole milliseconds. `instant` must be zone-aware.
+
+    Raises ValueError outside of FIRST and LAST: such a time is a mistake, and reckoning with it would overflow.
+    """
+    if not FIRST <= instant <= LAST:
+        raise ValueError(f"must lie between {FIRST:%Y-%m-%d} and {LAST:%Y-%m-%d}")
     instant = instant.astimezone(UTC)
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)

@@ -92,6 +92,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
         stack.enter_context(_rights())
+        confidence.configure(half_life_days=settings.evidence_half_life_days)
         await migrate()
         with acting_as(system("start")):
             app.state.first_password = await users.ensure_admin(settings)

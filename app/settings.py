@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     expensive_part_cost: float = Field(
         default=3000, ge=0, description="From here on, a part is not handed out before a cheap decisive check is made."
     )
-    seed: bool = Field(default=True, description="Load the starter knowledge into an empty store at start.")
+    seed: bool = Field(default=True, description="Load the starter knowledge at the first start on a store.")
 
     max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
     process_events: bool = Field(default=True, description="Run the event processor in this process.")

@@ -71,6 +71,13 @@ class Matcher:
             duration_ms=_since(started),
         )
 
+    def sheet(self, case: Case, scorer: Scorer) -> Sheet:
+        """All candidates of a case with every channel's judgement, before any scorer has weighed them."""
+        query = self.index.prepare(case)
+        with self.index.lock:
+            found, _ = self._search(scorer, query, include_drafts=False)
+            return self._sheet(scorer, query, found)[0]
+
     def _search(self, scorer: Scorer, query: Query, include_drafts: bool) -> tuple[dict[str, Hits], list[Step]]:
         allowed = (self.index.alive if include_drafts else self.index.approved).data
         found: dict[str, Hits] = {}

@@ -136,7 +136,7 @@ def _strip_plural(word: str) -> str:
 
 def _repair(root: str) -> str:
     """Roots meet their base form: doubled consonants shrink ("stopp"), the mute e is gone from both ("charg")."""
-    if len(root) > 3 and root[-1] == root[-2] and root[-1] not in "aeiouls":
+    if len(root) > 3 and root[-1] == root[-2] and root[-1] not in "aeioulszf":
         return root[:-1]
     return root
 

@@ -28,6 +28,7 @@ class CardOutcome(Record):
     class Settings(Record.Settings):
         name = "card_outcomes"
         indexes = [
+            IndexModel([("_id", ASCENDING), ("revision", ASCENDING)]),
             IndexModel(
                 [("card_id", ASCENDING), ("ticket_id", ASCENDING), ("resolution_round", ASCENDING)], unique=True
             ),
@@ -57,6 +58,5 @@ class CardEvidence(Record):
         name = "card_evidence"
         indexes = [
             IndexModel([("_id", ASCENDING), ("revision", ASCENDING)]),
-            IndexModel([("card_id", ASCENDING), ("variant", ASCENDING)], unique=True),
-            IndexModel([("variant", ASCENDING), ("card_id", ASCENDING)]),
+            IndexModel([("card_id", ASCENDING), ("variant", ASCENDING)]),
         ]

@@ -1,8 +1,7 @@
 """Keyset pages: ordered by `_id`, which is ordered by time of creation."""
 
 import base64
-import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -28,7 +27,7 @@ def _encode(identifier: str) -> str:
 def _decode(cursor: str) -> str:
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # covers what is no base 64, not ASCII or no UTF-8
         raise Invalid.field("after", "is not a cursor that this service gave out") from None
 
 
@@ -62,3 +61,10 @@ async def page(
     more = len(items) > limit
     items = items[:limit]
     return Page(items, _encode(items[-1].id) if more else None)
+
+
+def by_index(conditions: Mapping[str, Any], indexed: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Conditions split for `page`: the one on the first field of `indexed` that they name, and all the others."""
+    rest = dict(conditions)
+    chosen = next((name for name in indexed if name in rest), None)
+    return ({} if chosen is None else {chosen: rest.pop(chosen)}), rest

@@ -10,7 +10,7 @@ from matching.query import Query
 from matching.records import CardRecord, Relation, Symptom
 from matching.results import Reason
 from matching.storage import rarity
-from matching.text import terms
+from matching.text import spelled_terms, words
 
 NEIGHBOUR_DECAY = 0.5
 """A symptom reached over one symptom-to-symptom edge counts half."""
@@ -38,7 +38,7 @@ class GraphChannel(Channel):
         """Adds or replaces a symptom of the library."""
         self.drop_symptom(symptom.code)
         self._names[symptom.code] = symptom.name
-        for wording in {frozenset(terms(text)) for text in (symptom.name, *symptom.synonyms)}:
+        for wording in {_telling(text) for text in (symptom.name, *symptom.synonyms)}:
             if wording:
                 self._phrases[min(wording)].append((wording, symptom.code))
 
@@ -135,6 +135,17 @@ class GraphChannel(Channel):
             for slot, pull in pulls.items():
                 reached[slot].append((code, weight * pull))
         return reached
+
+
+def _telling(text: str) -> frozenset[str]:
+    """The terms by which a wording is found; none where function words carried its meaning.
+
+    Of "car will not go" only "car" would be left, which every second complaint says.
+    """
+    spelled = spelled_terms(text)
+    kept = sum(len(spelling.split()) for _, spelling in spelled)
+    found = frozenset(term for term, _ in spelled)
+    return frozenset() if len(found) == 1 and kept < len(words(text)) else found
 
 
 def _noisy_or(parts: list[tuple[str, float]]) -> float:

@@ -1,137 +1,190 @@
-"""The calibrated scorer: channel scores to the probability that a card explains the case, with abstention.
+"""The calibrated scorer: the probability that a card explains the case, and that no known card does.
 
-A logistic model over a handful of readable features. Its coefficients come from a small JSON file that also holds the
-record of how they were found; see `LogisticModel`.
+A conditional logit over the candidates and the answer "none of them" (McFadden 1974): with strengths s of the cards
+and s₀ of "none", P(card) = exp(s) / (exp(s₀) + Σ exp(s)). Cards compete, so two near twins share what one alone would
+get, and the probabilities of all cards and of "none" sum to 1. Strengths are linear in a few readable features whose
+weights come from a small JSON file; see `matching.models` and `matching.training`.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
-from matching.channels import Hits
+from matching.channels import Hits, VehicleFit
 from matching.results import MatchType
 from matching.scorers.base import Sheet, Verdict
 
-DEFAULT_MODEL = "calibrated.json"
+SHIPPED = "calibrated.json"
+WITHOUT_MODEL = "none"
+"""Variant for an index without an embedder, or with one that nobody has learnt weights for."""
+
 NO_EVIDENCE = 0.5
 """Stands in for the lower bound of success of a card without evidence: it neither helps nor harms."""
 
+CARD_FEATURES = {
+    "keyword_share": "keyword",
+    "keyword": "keyword",
+    "semantic": "semantic",
+    "exact": "exact",
+    "signature": "signature",
+    "graph": "graph",
+    "evidence": "evidence",
+    **{f"vehicle_{fit.name}": "vehicle" for fit in VehicleFit},
+}
+"""Feature of a card -> the source its contribution is shown under."""
+
+NONE_FEATURES = ("constant", "keyword_best", "typical")
+"""Features of the answer "none": 1; the best keyword score; the mean cosine to all cards."""
+
 
 @dataclass(frozen=True, slots=True)
-class LogisticModel:
-    """`version`, intercept and one coefficient per feature; below `abstain_below` the best card is not believed."""
+class Weights:
+    """Weights of card features and of "none", and the ranges outside of which some are not believed."""
+
+    card: dict[str, float]
+    none: dict[str, float]
+    ranges: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedModel:
+    """`variants` holds Weights by embedder name, since every embedder has its own scale of cosines."""
 
     version: str
-    intercept: float
-    coefficients: dict[str, float]
-    abstain_below: float
+    abstain_above: float
+    variants: dict[str, Weights]
 
     @classmethod
-    def load(cls, text: str) -> "LogisticModel":
-        """Raises ValueError if the file is no model of this scorer."""
-        data = json.loads(text)
-        model = cls(
-            str(data["version"]),
-            float(data["intercept"]),
-            {name: float(value) for name, value in data["coefficients"].items()},
-            float(data["abstain_below"]),
-        )
-        unknown = model.coefficients.keys() - set(FEATURES)
-        if unknown or not np.isfinite([model.intercept, *model.coefficients.values()]).all():
-            raise ValueError(
-                f"not a calibrated model: unknown features {sorted(unknown)} or values that are not finite"
-            )
+    def load(cls, text: str) -> "CalibratedModel":
+        """Raises ValueError if the text is no model of this scorer."""
+        try:
+            data = json.loads(text)
+            variants = {name: _weights(entry) for name, entry in data["variants"].items()}
+            model = cls(str(data["version"]), float(data["abstain_above"]), variants)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a calibrated model: {error!r}") from error
+        if WITHOUT_MODEL not in variants:
+            raise ValueError(f"not a calibrated model: it lacks the variant {WITHOUT_MODEL!r}")
         return model
 
     @classmethod
-    def shipped(cls) -> "LogisticModel":
+    def shipped(cls) -> "CalibratedModel":
         """The prior that comes with the package."""
-        return cls.load(files("matching.models").joinpath(DEFAULT_MODEL).read_text("utf-8"))
+        return cls.load(files("matching.models").joinpath(SHIPPED).read_text("utf-8"))
+
+    def variant(self, embedder: str | None) -> tuple[str, Weights]:
+        """Name and weights for an index with this embedder."""
+        name = embedder if embedder in self.variants else WITHOUT_MODEL
+        return name or WITHOUT_MODEL, self.variants[name or WITHOUT_MODEL]
 
 
-FEATURES = {
-    "exact": "exact",
-    "signature": "signature",
-    "keyword": "keyword",
-    "semantic": "semantic",
-    "vehicle": "vehicle",
-    "graph": "graph",
-    "agreement": "keyword",
-    "evidence": "evidence",
-}
-"""Feature name -> the channel or other source its contribution is shown under."""
-
-
-def features(sheet: Sheet) -> dict[str, np.ndarray]:
-    """Feature columns over the sheet's cards, every one finite and of order 1."""
-    columns = {name: sheet.channels[name].astype(float) for name in CalibratedScorer.channels}
-    # Two channels that read the text in different ways and agree are worth more than their sum.
-    columns["agreement"] = np.sqrt(columns["keyword"] * columns["semantic"])
-    columns["evidence"] = np.array(
-        [
-            (card.evidence_lower if card.evidence_lower is not None else NO_EVIDENCE) - NO_EVIDENCE
-            for card in sheet.cards
-        ]
+def _weights(entry: Mapping[str, Any]) -> Weights:
+    weights = Weights(
+        {name: float(value) for name, value in entry["card"].items()},
+        {name: float(value) for name, value in entry["none"].items()},
+        {name: (float(low), float(high)) for name, (low, high) in entry.get("ranges", {}).items()},
     )
-    return columns
+    unknown = (weights.card.keys() - CARD_FEATURES.keys()) | (weights.none.keys() - set(NONE_FEATURES))
+    numbers = [
+        *weights.card.values(),
+        *weights.none.values(),
+        *(end for pair in weights.ranges.values() for end in pair),
+    ]
+    if unknown or not np.isfinite(numbers).all():
+        raise ValueError(f"not a calibrated model: unknown features {sorted(unknown)} or values that are not finite")
+    return weights
+
+
+def features(sheet: Sheet) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Columns of card features over the sheet, and the features of "none"."""
+    channels = sheet.channels
+    keyword = channels["keyword"].astype(float)
+    best = float(keyword.max(initial=0.0))
+    columns = {name: channels[name].astype(float) for name in ("semantic", "exact", "signature", "graph")}
+    columns["keyword"] = keyword
+    columns["keyword_share"] = keyword / best if best > 0 else keyword
+    columns["evidence"] = np.array(
+        [NO_EVIDENCE if card.evidence_lower is None else card.evidence_lower for card in sheet.cards]
+    )
+    columns["evidence"] -= NO_EVIDENCE
+    fits = sheet.index.vehicle.fits(sheet.query)[sheet.slots]
+    columns |= {f"vehicle_{fit.name}": (fits == fit).astype(float) for fit in VehicleFit}
+    return columns, {"constant": 1.0, "keyword_best": best, "typical": sheet.index.semantic.typical(sheet.query)}
 
 
 class CalibratedScorer:
     name = "calibrated"
     channels = ("signature", "exact", "keyword", "semantic", "vehicle", "graph")
 
-    def __init__(self, model: LogisticModel | None = None) -> None:
-        self.model = model if model is not None else LogisticModel.shipped()
+    def __init__(self, model: CalibratedModel | None = None) -> None:
+        self.model = model if model is not None else CalibratedModel.shipped()
         self.version = self.model.version
 
     def settled(self, channel: str, hits: Hits) -> bool:  # every channel is weighed
         return False
 
     def judge(self, sheet: Sheet) -> Verdict:
-        columns = features(sheet)
-        logits = {name: weight * columns[name] for name, weight in self.model.coefficients.items()}
-        total = sum(logits.values(), start=np.full(len(sheet.slots), self.model.intercept))
-        probabilities = _sigmoid(total)
-        best = float(probabilities.max(initial=0.0))
-        types = [
-            MatchType.exact
-            if exact > 0.5 or signature == 1
-            else MatchType.semantic
-            if semantic >= keyword
-            else MatchType.partial
-            for exact, signature, semantic, keyword in zip(
-                columns["exact"], columns["signature"], columns["semantic"], columns["keyword"], strict=True
-            )
-        ]
+        embedder = sheet.index.embedder
+        _, weights = self.model.variant(embedder.name if embedder is not None else None)
+        columns, none = features(sheet)
+        terms = {name: weight * _within(weights, name, columns[name]) for name, weight in weights.card.items()}
+        strengths = sum(terms.values(), start=np.zeros(len(sheet.slots)))
+        against = float(sum(weight * _within(weights, name, none[name]) for name, weight in weights.none.items()))
+        probabilities, none_probability, rivals = _compete(strengths, against)
         return Verdict(
             scores=probabilities,
-            shares=self._shares(logits, total, probabilities),
-            match_types=types,
+            shares=_shares(terms, strengths, rivals, probabilities),
+            match_types=_match_types(columns),
             probabilities=probabilities,
-            none_probability=1 - best,
-            abstained=best < self.model.abstain_below,
+            none_probability=none_probability,
+            abstained=none_probability > self.model.abstain_above,
         )
 
-    def _shares(
-        self, logits: dict[str, np.ndarray], total: np.ndarray, probabilities: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """Splits each probability over its sources: integrated gradients of the sigmoid from the all-zero features.
 
-        Along that straight path every term moves in proportion, so a source's part of the way from the prior
-        probability is its part of the log-odds; with the prior, the parts sum to the probability exactly.
-        """
-        prior = _sigmoid(np.array([self.model.intercept]))[0]
-        moved = total - self.model.intercept
-        slope = prior * (1 - prior)  # the limit for a vanishing way
-        rate = np.divide(probabilities - prior, moved, out=np.full(len(moved), slope), where=np.abs(moved) > 1e-9)
-        shares: dict[str, np.ndarray] = {"prior": np.full(len(moved), prior)}
-        for name, logit in logits.items():
-            source = FEATURES[name]
-            shares[source] = shares.get(source, 0.0) + logit * rate
-        return shares
+def _within(weights: Weights, name: str, values: Any) -> Any:
+    """Values kept in the range they were learnt in: beyond it a linear model only guesses."""
+    low, high = weights.ranges.get(name, (-np.inf, np.inf))
+    return np.clip(values, low, high)
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(x, -50, 50)))
+def _compete(strengths: np.ndarray, against: float) -> tuple[np.ndarray, float, np.ndarray]:
+    """Probabilities of the cards, of "none", and per card the log of all its rivals' weight, "none" included."""
+    peak = max(against, float(strengths.max(initial=against)))
+    weights, none = np.exp(strengths - peak), np.exp(against - peak)
+    total = none + weights.sum()
+    others = np.maximum(total - weights, np.finfo(float).tiny)
+    return weights / total, float(none / total), np.log(others) + peak
+
+
+def _match_types(columns: dict[str, np.ndarray]) -> list[MatchType]:
+    rows = zip(columns["exact"], columns["signature"], columns["semantic"], columns["keyword"], strict=True)
+    return [
+        MatchType.exact
+        if exact > 0.5 or signature == 1
+        else MatchType.semantic
+        if semantic > keyword
+        else MatchType.partial
+        for exact, signature, semantic, keyword in rows
+    ]
+
+
+def _shares(
+    terms: dict[str, np.ndarray], strengths: np.ndarray, rivals: np.ndarray, probabilities: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Splits each probability over its sources: integrated gradients from a card nothing is known of (strength 0).
+
+    Against fixed rivals the probability is a sigmoid of the strength; along the straight path from 0 every term moves
+    in proportion, so its part of the way is its part of the strength. With the starting point the parts sum exactly.
+    """
+    start = 1 / (1 + np.exp(np.clip(rivals, -700, 700)))
+    slope = start * (1 - start)  # the limit for a vanishing way
+    rate = np.divide(probabilities - start, strengths, out=slope, where=np.abs(strengths) > 1e-9)
+    shares: dict[str, np.ndarray] = {"prior": start}
+    for name, term in terms.items():
+        source = CARD_FEATURES[name]
+        shares[source] = shares.get(source, 0.0) + term * rate
+    return shares

@@ -48,19 +48,22 @@ class ApiRoute(APIRoute):
         self.public = self.permission in PUBLIC
         self.allowed = PERMISSIONS.get(self.permission, frozenset())
         self.writes = not WRITES.isdisjoint(methods)
-        options["responses"] = problems(*self._expected_errors()) | (options.get("responses") or {})
+        own = options.get("responses") or {}
+        options["responses"] = problems(*self._expected_errors(conditional=412 in own)) | own
         options["openapi_extra"] = self._openapi(methods) | (options.get("openapi_extra") or {})
         super().__init__(path, endpoint, **options)
 
-    def _expected_errors(self) -> list[int]:
+    def _expected_errors(self, *, conditional: bool) -> list[int]:
         expected = [422, 500, 503]
         if not self.public:
             expected += [401, 403]
         if self.writes:
             expected += [400, 413, 415]
+        if conditional:
+            expected.append(400)  # for an If-Match that is no ETag
         if self.keeps_answers and self.writes:
             expected.append(409)
-        return sorted(expected)
+        return sorted(set(expected))
 
     def _openapi(self, methods: Sequence[str]) -> dict[str, Any]:
         if self.public:

@@ -100,26 +100,26 @@ class ComplaintImporter:
     async def store(self, items: list[Item[Complaint]]) -> Stored:
         """Insert the tickets that are not there yet. Within a transaction."""
         stored = Stored()
-        fresh: dict[str, Ticket] = {}
+        by_key: dict[str, Item[Complaint]] = {}
         for item in items:
+            by_key.setdefault(natural_key(item.value), item)
+        collection = Ticket.get_pymongo_collection()
+        async for known in collection.find({"natural_key": {"$in": list(by_key)}}, {"natural_key": 1}):
+            del by_key[known["natural_key"]]
+        fresh: list[Ticket] = []
+        for item in by_key.values():
             try:
-                ticket = ticket_of(item.value, open_ticket=self.with_events)
+                fresh.append(ticket_of(item.value, open_ticket=self.with_events))
             except ValidationError as error:
                 fault = error.errors(include_url=False)[0]
                 reason = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
                 stored.refused.append(Refused(item.number, reason, item.value.odi))
-                continue
-            fresh.setdefault(str(ticket.natural_key), ticket)
-        collection = Ticket.get_pymongo_collection()
-        known = collection.find({"natural_key": {"$in": list(fresh)}}, {"natural_key": 1})
-        async for ticket in known:
-            del fresh[ticket["natural_key"]]
         stored.created = len(fresh)
-        stored.unchanged = len(items) - len(stored.refused) - stored.created
+        stored.unchanged = len(items) - len(fresh) - len(stored.refused)
         if fresh:
-            await collection.insert_many([ticket.model_dump(by_alias=True) for ticket in fresh.values()])
+            await collection.insert_many([ticket.model_dump(by_alias=True) for ticket in fresh])
             if self.with_events:
-                await record_all([TicketCreated(ticket_id=ticket.id) for ticket in fresh.values()])
+                await record_all([TicketCreated(ticket_id=ticket.id) for ticket in fresh])
         return stored
 
 
@@ -201,6 +201,10 @@ def _list(fields: dict[str, Any], name: str) -> list[Any]:
     return value
 
 
+def natural_key(complaint: Complaint) -> str:
+    return f"nhtsa:complaint:{complaint.odi}"
+
+
 def ticket_of(complaint: Complaint, *, open_ticket: bool) -> Ticket:
     """The ticket that a complaint makes, not yet stored. Raises pydantic's ValidationError for impossible values."""
     _, category = classify(complaint.components)
@@ -209,7 +213,7 @@ def ticket_of(complaint: Complaint, *, open_ticket: bool) -> Ticket:
     note = f"Imported from NHTSA ODI complaint {complaint.odi}"
     return Ticket(
         id=id_at("ticket", complaint.filed),
-        natural_key=f"nhtsa:complaint:{complaint.odi}",
+        natural_key=natural_key(complaint),
         status=status,
         title=_title(complaint),
         description=f"{complaint.text}\n\n{_facts(complaint)}",

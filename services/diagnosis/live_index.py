@@ -144,7 +144,9 @@ class LiveIndex:
             while True:
                 with contextlib.suppress(TimeoutError):
                     left = polled + self.poll_seconds - time.monotonic()
-                    await asyncio.wait_for(self._wake.wait(), max(0.0, left))
+                    # Not wait_for: on Python 3.11 it swallows a cancellation that meets the wake-up, and never stops.
+                    async with asyncio.timeout(max(0.0, left)):
+                        await self._wake.wait()
                 self._wake.clear()
                 waiting, self._waiting = self._waiting, []
                 self._in_hand, self._changed = self._changed, set()

@@ -122,7 +122,9 @@ async def follow(wanted: EventFilter, *, last_seen: str | None, seconds: float) 
             told = {id_: at for id_, at in told.items() if at >= start}
             await asyncio.sleep(min(PAUSE_SECONDS, left))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(recorded.wait(), min(LOOK_SECONDS, left))
+                # Not wait_for: on Python 3.11 it swallows a cancellation that meets the wake-up.
+                async with asyncio.timeout(min(LOOK_SECONDS, left)):
+                    await recorded.wait()
             yield None
     finally:
         forget(recorded.set)

@@ -89,6 +89,7 @@ class Processor:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._claims = 0
         self._due: deque[tuple[str, int]] = deque()
+        self._look_for_abandoned_at = clock.now()
         self._claiming = asyncio.Lock()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -145,7 +146,9 @@ class Processor:
                     done = Tally()
                 if not done.total and not self._stopping:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), self.poll_seconds * random.uniform(0.8, 1.2))
+                        # Not wait_for: on Python 3.11 it swallows a cancellation that meets the wake-up.
+                        async with asyncio.timeout(self.poll_seconds * random.uniform(0.8, 1.2)):
+                            await self._wake.wait()
 
     async def _pass(self, limit: int) -> Tally:
         claim, events = await self._claim(limit)
@@ -196,9 +199,13 @@ class Processor:
         now = clock.now()
         collection = EfiEvent.get_pymongo_collection()
         fields = {"_id": 1, "revision": 1}
-        abandoned = collection.find({"status": EventStatus.processing, "lease_until": {"$lte": now}}, fields)
         waiting = collection.find({"status": EventStatus.pending, "available_at": {"$lte": now}}, fields)
-        due = await abandoned.limit(READ_AHEAD).to_list()
+        due: list[dict[str, Any]] = []
+        if now >= self._look_for_abandoned_at:
+            # Rare, so not asked before each batch.
+            abandoned = collection.find({"status": EventStatus.processing, "lease_until": {"$lte": now}}, fields)
+            due += await abandoned.limit(READ_AHEAD).to_list()
+            self._look_for_abandoned_at = now + self.lease / 4
         due += await waiting.sort([("available_at", 1), ("_id", 1)]).limit(READ_AHEAD).to_list()
         return [(found["_id"], found["revision"]) for found in due]
 

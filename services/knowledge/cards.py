@@ -16,7 +16,7 @@ from services.knowledge import learning, reviews, symptoms, versions
 from services.knowledge.access import require_editor, sees_every_card
 from services.knowledge.changes import announce
 from services.knowledge.content import changed_fields, completed, completed_anew, content_of
-from services.paging import Page, page
+from services.paging import Page, by_index, page
 from services.writing import update
 
 WRITTEN_CONFIDENCE = 0.5
@@ -88,6 +88,19 @@ class CardFilter:
     tag: str | None = None
 
 
+# Each is indexed together with `_id`; the most selective first.
+_INDEXED = (
+    "symptom_codes",
+    "error_codes",
+    "tags",
+    "created_by",
+    "vehicle_models.make",
+    "failure_mode",
+    "subsystem_category",
+    "severity",
+    "confidence_level",
+    "status",
+)
 _PLAIN = {field.name for field in fields(CardFilter)} - {"make", "model", "error_code", "symptom_code", "tag"}
 
 
@@ -98,7 +111,8 @@ async def list_cards(wanted: CardFilter, *, limit: int = 50, after: str | None =
         if wanted.status not in (None, FailureCardStatus.approved):
             return Page([], None)
         query["status"] = FailureCardStatus.approved
-    return await page(FailureCard, query, limit=limit, after=after)
+    first, rest = by_index(query, _INDEXED)
+    return await page(FailureCard, first, also=rest, limit=limit, after=after)
 
 
 def _query(wanted: CardFilter) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from models.enums import CreationMethod, NodeType, RelationType, SubsystemCatego
 from models.failure_card import FailureCard, RequiredPart
 from models.knowledge_relation import KnowledgeRelation, RelationContent
 from services.knowledge import symptoms
-from services.paging import Page, page
+from services.paging import Page, by_index, page
 
 LEARNING_RATE = 0.1
 """How far one observation moves an edge's weight towards 1."""
@@ -88,7 +88,8 @@ async def list_relations(
     """Newest first."""
     wanted = {"source_id": source_id, "target_id": target_id, "relation_type": relation_type}
     query: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
-    return await page(KnowledgeRelation, query, limit=limit, after=after)
+    first, rest = by_index(query, ("source_id", "target_id", "relation_type"))
+    return await page(KnowledgeRelation, first, also=rest, limit=limit, after=after)
 
 
 async def link_card(card: FailureCard, method: CreationMethod, evidence: int = 1) -> int:

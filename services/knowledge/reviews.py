@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 from app import clock
-from app.errors import Conflict, Forbidden, NotFound
+from app.errors import Conflict, Forbidden, NotFound, Stale
 from app.security import Role, current_actor
 from models.enums import ReviewStatus, SourceType, SubsystemCategory
 from models.failure_card import FailureCard, Review, ReviewComment
 from models.record import ActorRef
-from services.paging import Page, page
+from services.paging import Page, by_index, page
 from services.writing import update
 
 CLAIM_LASTS = timedelta(hours=1)
@@ -58,6 +58,12 @@ async def get(review_id: str) -> Review:
     return review
 
 
+def require_revision(review: Review, revision: int | None) -> None:
+    """Raise Stale if it has changed since `revision` was read; None does not care."""
+    if revision is not None and review.revision != revision:
+        raise Stale(f"{review.id} was changed by somebody else; read it again.")
+
+
 async def list_reviews(
     *,
     status: ReviewStatus | None = None,
@@ -71,7 +77,8 @@ async def list_reviews(
     query: dict[str, object] = {"open": True} if status is None else {"status": status}
     wanted = {"subsystem_category": subsystem_category, "source_type": source_type, "card_id": card_id}
     query |= {name: value for name, value in wanted.items() if value is not None}
-    return await page(Review, query, limit=limit, after=after, newest_first=False)
+    first, rest = by_index(query, ("card_id", "status", "open"))
+    return await page(Review, first, also=rest, limit=limit, after=after, newest_first=False)
 
 
 async def claim(review: Review) -> Review:

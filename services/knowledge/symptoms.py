@@ -8,7 +8,7 @@ from pymongo.errors import DuplicateKeyError
 from app.errors import Duplicate, Invalid, NotFound, Stale
 from models.enums import SubsystemCategory
 from models.symptom import Symptom, SymptomContent
-from services.paging import Page, page
+from services.paging import Page, by_index, page
 from services.writing import update
 
 
@@ -48,7 +48,8 @@ async def list_symptoms(
         query["symptom_code"] = {"$gte": code_prefix, "$lt": f"{code_prefix}~"}
     if safety_critical is not None:
         query["safety_critical"] = safety_critical
-    return await page(Symptom, query, limit=limit, after=after)
+    first, rest = by_index(query, ("symptom_code", "category"))
+    return await page(Symptom, first, also=rest, limit=limit, after=after)
 
 
 async def edit(symptom: Symptom, content: SymptomContent, *, revision: int) -> Symptom:

@@ -1,73 +1,15 @@
 """The service as people start it: `python server.py` and `efi`, as processes of their own."""
 
-import contextlib
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
-
-def environment(data_dir: Path, **changes: str) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("EFI_")}
-    settings = {"EFI_DATA_DIR": str(data_dir), "EFI_PORT": "0", "EFI_SEED": "false"}
-    return clean | settings | {"PYTHONWARNINGS": "error"} | changes
-
-
-class Running:
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.said: list[str] = []
-        for line in process.stdout:
-            self.said.append(line)
-            if line.strip().startswith("sign in as"):
-                break
-        else:
-            raise AssertionError("it did not start")
-
-    @property
-    def url(self) -> str:
-        return re.search(r"EFI is ready: (\S+)", "".join(self.said))[1]
-
-    @property
-    def password(self) -> str | None:
-        found = re.search(r"^Password of \S+: (\S+)", "".join(self.said), re.MULTILINE)
-        return found[1] if found else None
-
-    def sign_in(self, password: str) -> httpx.Client:
-        body = {"email": "admin@efi.example.com", "password": password}
-        answer = httpx.post(f"{self.url}/api/auth/login", json=body, timeout=20)
-        assert answer.status_code == 200, answer.text
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {answer.json()['access_token']}"})
-
-
-@contextlib.contextmanager
-def serving(data_dir: Path, **changes: str) -> Iterator[Running]:
-    with (data_dir.parent / "log").open("a") as log:
-        process = subprocess.Popen(
-            [sys.executable, "server.py"],
-            cwd=ROOT,
-            env=environment(data_dir, **changes),
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    try:
-        yield Running(process)
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
-    finally:
-        process.kill()
-        process.stdout.close()
-        process.wait()
+from tests.processes import ROOT, environment, serving
 
 
 def efi(data_dir: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:

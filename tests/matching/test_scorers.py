@@ -2,13 +2,25 @@
 
 import json
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matching import CardIndex, CardRecord, Case, Matcher, MatchType, SignatureFields, Vehicle, VehicleRange
-from matching.scorers.calibrated import LogisticModel
+from matching import (
+    CardIndex,
+    CardRecord,
+    Case,
+    HashingEmbedder,
+    Matcher,
+    MatchType,
+    SignatureFields,
+    Vehicle,
+    VehicleRange,
+)
+from matching.minilm import NAME as MINILM
+from matching.scorers.calibrated import CalibratedModel
 from matching.scorers.efi_v2 import effectiveness_multiplier, ensemble
 from tests.matching.conftest import ATHER, CARDS
 
@@ -135,12 +147,59 @@ def test_calibrated_prefers_proven_cards() -> None:
     assert [candidate.card_id for candidate in result.candidates] == ["b", "c", "a"]
 
 
+def test_cards_and_none_share_one_probability(matcher: Matcher) -> None:
+    result = matcher.match(Case("motor jerks, battery charging stops", vehicle=ATHER), scorer="calibrated", limit=50)
+    assert sum(c.probability for c in result.candidates) + result.none_probability == pytest.approx(1)
+
+
+def test_twins_share_what_one_alone_would_get() -> None:
+    index = CardIndex()
+    index.upsert(CardRecord("a", title="Throttle sensor drift", error_codes=("P2135",)))
+    case = Case("throttle sensor drift", error_codes=("P2135",))
+    alone = Matcher(index).match(case, scorer="calibrated").candidates[0].probability
+    index.upsert(CardRecord("b", title="Throttle sensor drift", error_codes=("P2135",)))
+    twins = [c.probability for c in Matcher(index).match(case, scorer="calibrated").candidates]
+    assert twins[0] == pytest.approx(twins[1])
+    assert twins[0] < alone
+
+
+def test_an_embedder_nobody_learnt_for_adds_nothing_to_the_probability() -> None:
+    cards = CardRecord("a", title="Throttle sensor drift"), CardRecord("b", title="Coolant pump noise")
+    case = Case("coolant pump")
+    found = []
+    for embedder in (None, HashingEmbedder()):
+        index = CardIndex(embedder)
+        index.upsert_many(cards)
+        found.append(Matcher(index).match(case, scorer="calibrated").candidates[0].probability)
+    assert found[0] == pytest.approx(found[1])
+
+
+GOOD = {
+    "version": "1",
+    "abstain_above": 0.5,
+    "variants": {"none": {"card": {"exact": 1.0}, "none": {"constant": 1.0}, "ranges": {"typical": [0, 1]}}},
+}
+
+
+def test_shipped_model_is_sound_and_says_how_it_was_found() -> None:
+    text = files("matching.models").joinpath("calibrated.json").read_text("utf-8")
+    model = CalibratedModel.load(text)
+    assert model.variants.keys() == {"none", MINILM}
+    assert json.loads(text)["record"]
+    assert CalibratedModel.load(json.dumps(GOOD)).variant("unheard-of")[0] == "none"
+
+
 @pytest.mark.parametrize(
-    "change",
-    [{"coefficients": {"magic": 1.0}}, {"intercept": "NaN"}, {"coefficients": {"exact": "Infinity"}}],
+    "variants",
+    [
+        {},
+        {"none": {"card": {"magic": 1.0}, "none": {}}},
+        {"none": {"card": {"exact": "NaN"}, "none": {}}},
+        {"none": {"card": {}, "none": {"constant": "Infinity"}}},
+        {"none": {"card": {}}},
+        [],
+    ],
 )
-def test_models_that_make_no_sense_are_refused(change: dict) -> None:
-    good = {"version": "1", "intercept": 0.0, "coefficients": {"exact": 1.0}, "abstain_below": 0.5}
-    assert LogisticModel.load(json.dumps(good)).version == "1"
+def test_models_that_make_no_sense_are_refused(variants: object) -> None:
     with pytest.raises(ValueError, match="not a calibrated model"):
-        LogisticModel.load(json.dumps(good | change))
+        CalibratedModel.load(json.dumps(GOOD | {"variants": variants}))

@@ -129,8 +129,8 @@ async def test_bad_input_names_the_field_and_writes_nothing(technician, body, fi
     assert (await technician.get("/api/tickets")).json()["items"] == []
 
 
-@pytest.mark.parametrize("moment", ["2026-01-01T10:00:00", "yesterday"])
-async def test_a_time_without_zone_is_refused(technician, moment):
+@pytest.mark.parametrize("moment", ["2026-01-01T10:00:00", "yesterday", "0001-01-01T00:00:00Z"])
+async def test_impossible_times_are_refused(technician, moment):
     answer = await technician.get("/api/tickets", params={"since": moment})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "since")
 

@@ -95,7 +95,7 @@ async def test_bad_rows_are_listed_and_the_rest_goes_in(store, tmp_path):
         COMPLAINT | {"filed": "", "incident": "19011301"},
         COMPLAINT | {"filed": "2999-01-01"},
         COMPLAINT | {"vehicles": "none"},
-        COMPLAINT | {"text": "x" * 20_001},
+        COMPLAINT | {"odi": "11000002", "text": "x" * 20_001},
         {"something": "else"},
         COMPLAINT,
     ]

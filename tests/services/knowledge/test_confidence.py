@@ -174,6 +174,16 @@ async def test_old_outcomes_fade():
     assert (await fresh(old)).evidence_n == pytest.approx(0.5, rel=1e-3)
 
 
+async def test_the_half_life_can_be_set():
+    card = await stored_card()
+    confidence.configure(half_life_days=10)
+    try:
+        await outcome(card, await a_ticket(), True, days_ago=20)
+    finally:
+        confidence.configure(half_life_days=365)
+    assert (await fresh(card)).evidence_n == pytest.approx(0.25, rel=1e-3)
+
+
 async def test_history_on_the_card_is_bounded():
     card = await stored_card(
         confidence_history=[

@@ -214,3 +214,17 @@ async def test_pages_and_times(house, new_ticket):
         assert made[2].id in since
         future = TicketFilter(since=clock.now() + timedelta(days=1))
         assert (await tickets.list_tickets(future)).items == []
+
+
+async def test_pages_of_a_technician_with_several_sites(house, new_ticket):
+    """Two ranges at once, of sites and of ids: nothing is lost or doubled at the seam."""
+    made = [await new_ticket(actor=actor) for actor in (house.technician, house.elsewhere) * 3]
+    await new_ticket(actor=house.customer)
+    with acting_as(house.both_sites):
+        paged, after = [], None
+        while True:
+            page = await tickets.list_tickets(TicketFilter(priority="medium"), limit=2, after=after)
+            paged += [ticket.id for ticket in page.items]
+            if (after := page.next) is None:
+                break
+    assert paged == [ticket.id for ticket in reversed(made)]

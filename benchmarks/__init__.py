@@ -1,0 +1,1 @@
+"""What is measured: `python -m benchmarks NAME [--json FILE]`. Each module is one benchmark."""

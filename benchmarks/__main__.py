@@ -1,0 +1,38 @@
+"""Runs one benchmark, prints its table with the peers beside it, and writes the same figures as JSON if asked to."""
+
+import argparse
+import importlib
+import json
+import platform
+import sys
+from pathlib import Path
+
+from benchmarks.report import Report
+
+BENCHMARKS = {
+    "ticket_to_suggestions": "From POST /api/tickets until the suggestions are stored, 1,000 cards.",
+    "match_small": "One match among 1,000 cards.",
+    "import_tickets": "26,000 owner complaints as tickets: rate, and memory on the way.",
+    "crash": "kill -9 at random instants during a mixed load: lost and doubled effects.",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    for name, summary in BENCHMARKS.items():
+        own = names.add_parser(name, help=summary, description=summary)
+        own.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
+        importlib.import_module(f"benchmarks.{name}").add_options(own)
+    options = parser.parse_args(arguments)
+    report: Report = importlib.import_module(f"benchmarks.{options.name}").run(options)
+    report.show()
+    if options.json is not None:
+        machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
+        written = {"benchmark": options.name, "on": machine, **report.as_json()}
+        options.json.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    return 0 if report.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

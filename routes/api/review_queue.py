@@ -1,0 +1,137 @@
+"""The review queue: cards that wait for an expert."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from fastapi import Depends, Path, Response
+from pydantic import ConfigDict, Field, StringConstraints, computed_field, model_validator
+
+from app import clock
+from app.ids import Id
+from models.enums import ReviewStatus, SourceType, SubsystemCategory
+from models.failure_card import Review, ReviewComment
+from models.record import ActorRef
+from models.types import ShortText, Strict, Text, UtcDatetime
+from routes.api.card_schemas import CardOut
+from routes.api.deps import OptionalIfMatch, PageQuery, etag
+from routes.api.http import api_router
+from routes.api.problems import problems
+from routes.api.schemas import Out, PageOut
+from services.knowledge import access, lifecycle, reviews
+
+router = api_router("/efi/review-queue", tag="review queue")
+
+
+class ReviewOut(Out):
+    review_id: str = Field(validation_alias="id")
+    failure_id: str = Field(validation_alias="card_id")
+    title: str = Field(validation_alias="card_title")
+    subsystem_category: SubsystemCategory
+    source_type: SourceType
+    source_ticket_id: str | None
+    status: ReviewStatus
+    submitted_by: ActorRef
+    created_at: UtcDatetime
+    claimed_by: str | None
+    claim_expires_at: UtcDatetime | None = Field(description="The claim ends by itself then.")
+    decided_by: str | None
+    decided_at: UtcDatetime | None
+    decision_reason: str
+    comments: list[ReviewComment]
+
+    @computed_field(description="Hours from submission to the decision, or until now.")
+    @property
+    def age_hours(self) -> float:
+        end: datetime = self.decided_at or clock.now()
+        return round((end - self.created_at).total_seconds() / 3600, 2)
+
+
+class ReviewDetail(ReviewOut):
+    card: CardOut
+
+
+class Decision(Strict):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"decision": "rejected", "reason": "Which resistance was measured?"}]}
+    )
+
+    decision: Literal[ReviewStatus.approved, ReviewStatus.rejected]
+    reason: ShortText = Field(default="", description="Needed to reject.")
+
+    @model_validator(mode="after")
+    def _rejecting_needs_a_reason(self) -> Self:
+        if self.decision is ReviewStatus.rejected and not self.reason:
+            raise ValueError("a rejection needs a reason")
+        return self
+
+
+class Comment(Strict):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Please add the measured resistance."}]})
+
+    text: Annotated[Text, StringConstraints(min_length=1, max_length=5000)]
+
+
+async def _load(review_id: Annotated[Id, Path()], revision: OptionalIfMatch) -> Review:
+    review = await reviews.get(review_id)
+    reviews.require_revision(review, revision)
+    return review
+
+
+CurrentReview = Annotated[Review, Depends(_load)]
+"""The review of the path; 412 if the caller sent an If-Match and it has changed since."""
+
+
+def _shown(review: Review, response: Response) -> ReviewOut:
+    etag(response, review.revision)
+    return ReviewOut.model_validate(review)
+
+
+@router.get("")
+async def list_reviews(
+    page: PageQuery,
+    status: ReviewStatus | None = None,
+    subsystem_category: SubsystemCategory | None = None,
+    source_type: SourceType | None = None,
+    failure_id: Id | None = None,
+) -> PageOut[ReviewOut]:
+    """What waits or is claimed, or the reviews of one status; those that have waited longest first."""
+    found = await reviews.list_reviews(
+        status=status,
+        subsystem_category=subsystem_category,
+        source_type=source_type,
+        card_id=failure_id,
+        **page.as_arguments(),
+    )
+    return PageOut[ReviewOut].of(found)
+
+
+@router.get("/{review_id}", responses=problems(404, 412))
+async def get_review(review: CurrentReview, response: Response) -> ReviewDetail:
+    """The review with its card and comments."""
+    card = await access.load_visible(review.card_id)
+    etag(response, review.revision)
+    return ReviewDetail.model_validate({**dict(review), "card": CardOut.of(card, inside=True)})
+
+
+@router.post("/{review_id}/claim", responses=problems(404, 409, 412))
+async def claim_review(review: CurrentReview, response: Response) -> ReviewOut:
+    """Keep others from reviewing it for an hour; claiming one's own again renews it."""
+    return _shown(await reviews.claim(review), response)
+
+
+@router.post("/{review_id}/release", responses=problems(404, 409, 412))
+async def release_review(review: CurrentReview, response: Response) -> ReviewOut:
+    """Give a claim back."""
+    return _shown(await reviews.release(review), response)
+
+
+@router.post("/{review_id}/decide", responses=problems(404, 409, 412))
+async def decide_review(review: CurrentReview, body: Decision, response: Response) -> ReviewOut:
+    """Approve or reject the card. A draft that waits here is submitted and decided in one step."""
+    return _shown(await lifecycle.decide(review, body.decision, body.reason), response)
+
+
+@router.post("/{review_id}/comments", status_code=201, responses=problems(404, 409, 412))
+async def comment_on_review(review: CurrentReview, body: Comment, response: Response) -> ReviewOut:
+    """Ask or answer; also after the decision."""
+    return _shown(await reviews.comment(review, body.text), response)
