@@ -14,6 +14,8 @@ BENCHMARKS = {
     "match_small": "One match among 1,000 cards.",
     "import_tickets": "26,000 owner complaints as tickets: rate, and memory on the way.",
     "crash": "kill -9 at random instants during a mixed load: lost and doubled effects.",
+    "next_test": "The next test of a guided diagnosis: 50 candidate cards, 300 tests.",
+    "repair_cost": "Simulated cost to the right repair: guided, by probability alone, by the best card's fixed tree.",
 }
 
 

@@ -4,12 +4,13 @@ Beliefs follow Bayes' rule over the candidate cards and "unknown failure", one f
 given the cause. A test is worth making if what its answers save on the way to the repair exceeds what it costs
 (Heckerman, Breese & Rommelse 1995). Looking one answer ahead undervalues questions that only open the way to the
 decisive one, so each card's tree is weighed as a whole, too: followed to its verdict, at the cost expected on the way.
+After either, one more tree may follow before the rest is repaired or handed over.
 
 A tree's later questions presuppose the earlier ones (the pack is open, the low group is known), so a test can be made
 where the answers so far lead to it in some card's tree.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -22,9 +23,11 @@ SURE = 0.9
 """Probability from which a card counts as confirmed even if its tree has not reached its end."""
 GONE = 0.02
 """Probability below which a card counts as ruled out, if evidence and not the match brought it there."""
-ROUTES_WEIGHED = 16
+ROUTES_WEIGHED = 12
 """Trees that are followed to their verdict, by probability of their card; the other cards' next tests are still weighed
 by one answer."""
+LOOKED_INTO = 12
+"""Tests for which it is also weighed what one more tree would bring after their answer."""
 
 
 class Kind(StrEnum):
@@ -164,23 +167,23 @@ class Planner:
         """The step with the least expected cost."""
         found = found or Findings()
         belief = self.belief(found)
-        now = self.outlook(belief[None, :])
-        without = float(now.cost[0])
-        tests = np.array(self.available(found), dtype=int)
-        options = self._options(belief, tests, without, found)
+        routes = self._routes(belief, found)
+        first, without = self._without(belief, found, routes)
+        options = self._options(belief, without, found, routes)
         best_total, best_test, toward = without, None, None
-        if options:
+        if options and options[0].total < without:
             best_total, best_test = options[0].total, options[0].test
-        for card, test, total in self._routes(belief, found):
-            if total < min(best_total, without):
-                best_total, best_test, toward = total, test, card
+        if routes.cards:
+            totals = self._follow_on(belief, routes)
+            n = int(np.argmin(totals))
+            if totals[n] < best_total:
+                best_total, best_test, toward = float(totals[n]), routes.tests[n], routes.cards[n]
         if best_test is not None and best_total < without - 1e-9:
             return Decision(Kind.test, belief, without, best_total, toward, best_test, tuple(options))
-        card = int(now.first[0])
-        if card < 0:
+        if first < 0:
             return Decision(Kind.unknown, belief, without, without, None, None, tuple(options))
-        sure = self.verdict(card, found) is True or belief[card] >= SURE
-        return Decision(Kind.confirmed if sure else Kind.repair, belief, without, without, card, None, tuple(options))
+        sure = self.verdict(first, found) is True or belief[first] >= SURE
+        return Decision(Kind.confirmed if sure else Kind.repair, belief, without, without, first, None, tuple(options))
 
     def _barred(self, test: int, found: Findings) -> bool:
         return test in found.blocked or not found.tools_missing.isdisjoint(self.catalogue.tests[test].tools)
@@ -189,13 +192,37 @@ class Planner:
         """The cheapest way on without a test, for rows of beliefs."""
         return outlook(beliefs, self.repair_costs, self.works, self.economics)
 
-    def _options(self, belief: np.ndarray, tests: np.ndarray, without: float, found: Findings) -> list[Option]:
+    def _without(self, belief: np.ndarray, found: Findings, routes: "_Routes") -> tuple[int, float]:
+        """The card to repair (-1: hand over) if no test is made now, and what that costs."""
+        plan = self.outlook(belief[None, :])
+        first, cost = int(plan.first[0]), float(plan.cost[0])
+        if first >= 0:
+            # If it does not help, testing may still go on.
+            fixed = belief[first] * self.works[first]
+            in_vain = belief.copy()
+            in_vain[first] -= fixed
+            onward = self._ahead(
+                in_vain[None, :] / max(1e-12, 1 - fixed), routes, np.zeros((1, len(routes.cards)), bool)
+            )
+            cost = min(cost, float(self.repair_costs[first] + (1 - fixed) * onward[0]))
+        return first, cost
+
+    def _options(self, belief: np.ndarray, without: float, found: Findings, routes: "_Routes") -> list[Option]:
+        """Every test that can be made now, the least expected cost first."""
+        tests = np.array(self.available(found), dtype=int)
         if not len(tests):
             return []
-        yes = self.yes[:, tests].T
-        chance, if_yes, if_no, after = self._split(belief, yes)
+        chance, if_yes, if_no = _split(belief, self.yes[:, tests].T)
         costs = self.cost_of(tests, found)
+        after = chance * self.outlook(if_yes).cost + (1 - chance) * self.outlook(if_no).cost
         totals = costs + after
+        near = np.argsort(totals, kind="stable")[:LOOKED_INTO]
+        # A tree that asks the test itself would count its answer twice.
+        asking = np.array([[test in asked for asked in routes.asked] for test in tests[near]], dtype=bool)
+        asking = asking.reshape(len(near), len(routes.cards))
+        deeper = chance[near] * self._ahead(if_yes[near], routes, asking)
+        deeper += (1 - chance[near]) * self._ahead(if_no[near], routes, asking)
+        totals[near] = np.minimum(totals[near], costs[near] + deeper)
         return [
             Option(
                 int(tests[n]),
@@ -209,35 +236,46 @@ class Planner:
             for n in np.argsort(totals, kind="stable")
         ]
 
-    def _split(self, belief: np.ndarray, yes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """For rows of P(yes | cause): the chance of yes, the beliefs after yes and no, and the expected cost after."""
-        joint_yes, joint_no = belief * yes, belief * (1 - yes)
-        chance, rest = joint_yes.sum(axis=1), joint_no.sum(axis=1)
-        if_yes = joint_yes / np.maximum(chance, 1e-300)[:, None]
-        if_no = joint_no / np.maximum(rest, 1e-300)[:, None]
-        cost = self.outlook(np.concatenate([if_yes, if_no])).cost
-        after = chance * cost[: len(yes)] + rest * cost[len(yes) :]
-        return chance, if_yes, if_no, after
+    def _follow_on(self, belief: np.ndarray, routes: "_Routes") -> np.ndarray:
+        """Expected cost of following each route to its verdict and going on from there."""
+        chance, confirmed, ruled_out = _split(belief, routes.confirm)
+        own = np.eye(len(routes.cards), dtype=bool)
+        after = chance * self._ahead(confirmed, routes, own) + (1 - chance) * self._ahead(ruled_out, routes, own)
+        return routes.cost @ belief + after
 
-    def _routes(self, belief: np.ndarray, found: Findings) -> Iterable[tuple[int, int, float]]:
-        """(card, its next test, expected cost) of following the likeliest cards' trees to their verdict."""
-        cards, tests, confirms, costs = [], [], [], []
-        for card in np.argsort(-belief[:-1], kind="stable")[:ROUTES_WEIGHED]:
-            at = self.cursor(int(card), found)
-            if at < 0:
+    def _ahead(self, beliefs: np.ndarray, routes: "_Routes", used: np.ndarray) -> np.ndarray:
+        """Expected cost from each of several beliefs on: without a test, or along one more route that is not `used`."""
+        cost = self.outlook(beliefs).cost
+        if not routes.cards:
+            return cost
+        rows, causes = beliefs.shape
+        ways = len(routes.cards)
+        pairs = np.repeat(beliefs, ways, axis=0), np.tile(routes.confirm, (rows, 1))
+        chance, confirmed, ruled_out = _split(*pairs)
+        ends = self.outlook(np.concatenate([confirmed, ruled_out])).cost
+        half = rows * ways
+        after = (chance * ends[:half] + (1 - chance) * ends[half:]).reshape(rows, ways)
+        along = beliefs @ routes.cost.T + after
+        return np.minimum(cost, np.where(used, np.inf, along).min(axis=1))
+
+    def _routes(self, belief: np.ndarray, found: Findings) -> "_Routes":
+        """The likeliest cards' trees, from where they stand to their verdict."""
+        routes = _Routes([], [], [], np.empty((0, len(belief))), np.empty((0, len(belief))))
+        confirms, costs = [], []
+        for card in np.argsort(-belief[:-1], kind="stable")[:ROUTES_WEIGHED].tolist():
+            at = self.cursor(card, found)
+            steps = self.catalogue.routes[card].steps
+            if at < 0 or self._barred(steps[at].test, found):
                 continue
-            step = self.catalogue.routes[card].steps[at]
-            if self._barred(step.test, found):
-                continue
-            confirm, cost = self._follow(int(card), at, found)
-            cards.append(int(card))
-            tests.append(step.test)
+            confirm, cost = self._follow(card, at, found)
+            routes.cards.append(card)
+            routes.tests.append(steps[at].test)
+            routes.asked.append(frozenset(step.test for step in steps))
             confirms.append(confirm)
-            costs.append(float(belief @ cost))
-        if not cards:
-            return []
-        _, _, _, after = self._split(belief, np.array(confirms))
-        return zip(cards, tests, (np.array(costs) + after).tolist(), strict=True)
+            costs.append(cost)
+        if confirms:
+            routes.confirm, routes.cost = np.array(confirms), np.array(costs)
+        return routes
 
     def _follow(self, card: int, start: int, found: Findings) -> tuple[np.ndarray, np.ndarray]:
         """P(the tree ends by confirming the card) and the cost of getting to its end, for each cause."""
@@ -261,6 +299,24 @@ class Planner:
                 confirm[at] = says * confirm[step.yes] + (1 - says) * confirm[step.no]
                 cost[at] = prices[at] + says * cost[step.yes] + (1 - says) * cost[step.no]
         return confirm[start], cost[start]
+
+
+@dataclass(slots=True)
+class _Routes:
+    """Trees to follow: card, next test, all tests; rows of P(confirmed | cause) and of E(cost | cause)."""
+
+    cards: list[int]
+    tests: list[int]
+    asked: list[frozenset[int]]
+    confirm: np.ndarray
+    cost: np.ndarray
+
+
+def _split(belief: np.ndarray, yes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For rows of P(yes | cause): the chance of yes, and the beliefs after yes and after no."""
+    joint_yes, joint_no = belief * yes, belief * (1 - yes)
+    chance, rest = joint_yes.sum(axis=1), joint_no.sum(axis=1)
+    return chance, joint_yes / np.maximum(chance, 1e-300)[:, None], joint_no / np.maximum(rest, 1e-300)[:, None]
 
 
 def _expected_side(step: Step) -> int:

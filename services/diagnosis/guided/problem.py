@@ -109,16 +109,16 @@ def _part_numbers(parts: Iterable[Mapping[str, Any]]) -> set[str]:
 def spread(probabilities: Sequence[float]) -> tuple[list[float], float]:
     """Priors that exclude each other, and that of the unknown failure, out of each card's own probability.
 
-    That no card explains the case is the chance that each fails to (a product), kept within UNKNOWN; the cards share
-    the rest in proportion.
+    Given that at most one card explains the case, a card's probability is in proportion to its odds, and that of none
+    to 1; the unknown is kept within UNKNOWN.
     """
+    odds = [share / (1 - share) for share in (min(0.999, max(0.0, one)) for one in probabilities)]
+    total = sum(odds)
+    if total == 0:
+        return [0.0 for _ in odds], 1.0
     low, high = UNKNOWN
-    nothing = 1.0
-    for probability in probabilities:
-        nothing *= 1 - min(1.0, max(0.0, probability))
-    total = sum(probabilities)
-    unknown = min(high, max(low, nothing)) if total > 0 else 1.0
-    return [(1 - unknown) * probability / total if total > 0 else 0.0 for probability in probabilities], unknown
+    unknown = min(high, max(low, 1 / (1 + total)))
+    return [(1 - unknown) * one / total for one in odds], unknown
 
 
 UNKNOWN = (0.03, 0.5)
