@@ -61,6 +61,17 @@ def password(email: str) -> None:
 
 
 @app.command()
+def seed() -> None:
+    """Load the starter knowledge: symptoms, vehicles, failure cards. Again, it updates what its files have changed."""
+    from rich.console import Console
+
+    from seeds.load import seed as load
+
+    for kind, count in with_store("seed", lambda: load(console=Console(stderr=True))).items():
+        typer.echo(f"{kind}: {count}")
+
+
+@app.command()
 def evaluate(
     gold: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder with corpus, queries and qrels.")],
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
@@ -85,6 +96,16 @@ def evaluate(
     Console().print(gold_set.table(results))
     if json_file is not None:
         json_file.write_text(json.dumps(gold_set.as_json(results), indent=2) + "\n", encoding="utf-8")
+
+
+@app.command()
+def reference() -> None:
+    """Print docs/api.md: every path by capability, with who may call it."""
+    from app.factory import create_app
+    from app.reference import api_reference
+    from app.settings import Settings
+
+    typer.echo(api_reference(create_app(Settings(env="test")).openapi()), nl=False)
 
 
 def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:

@@ -24,7 +24,7 @@ MAKES = {
 }
 
 
-def _phrases() -> list[str]:
+def starter_sentences() -> list[str]:
     """What the starter cards say, sentence by sentence."""
     found: dict[str, None] = {}
     for _, card in load_starter().cards:
@@ -35,7 +35,7 @@ def _phrases() -> list[str]:
 
 def cards(count: int) -> list[tuple[str, CardContent]]:
     """`count` cards by natural key, each put together out of several starter cards' sentences."""
-    chance, phrases = random.Random(SEED), _phrases()
+    chance, phrases = random.Random(SEED), starter_sentences()
     made = []
     for number in range(count):
         make = chance.choice(list(MAKES))
@@ -56,7 +56,7 @@ def cards(count: int) -> list[tuple[str, CardContent]]:
 
 def complaints(count: int) -> list[dict[str, object]]:
     """`count` ticket bodies: two sentences of the same words, a vehicle, now and then a code."""
-    chance, phrases = random.Random(SEED + 1), _phrases()
+    chance, phrases = random.Random(SEED + 1), starter_sentences()
     made: list[dict[str, object]] = []
     for number in range(count):
         make = chance.choice(list(MAKES))

@@ -12,10 +12,10 @@ import math
 import numpy as np
 
 from matching.kernels import accumulate
-from matching.storage import Column, top
+from matching.storage import Column, rank, top
 
-RESCORED = 4
-"""Candidates scored again per result asked for: far more than 8-bit rounding ever shuffles."""
+SPARE = 100
+"""Candidates scored again beyond those asked for: more than 8-bit rounding shuffles."""
 DRIFT = 0.1
 """Change of the mean length beyond which the impacts are reckoned anew."""
 
@@ -80,8 +80,10 @@ class Bm25:
         frequency = self.frequency(term)
         return math.log(1 + (self.count - frequency + 0.5) / (frequency + 0.5))
 
-    def search(self, weights: Weights, limit: int, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Slots and exact scores of the best documents among the allowed, best first."""
+    def search(
+        self, weights: Weights, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Slots and exact scores of the best documents among the allowed, best first; for `favoured` see `top`."""
         size = self._lengths.size
         if len(self._scratch) < size:
             self._scratch = np.zeros(size + size // 4, dtype=np.float32)
@@ -89,11 +91,8 @@ class Bm25:
         scores[:] = 0
         for number, weight in self._known(weights):
             accumulate(scores, self._slots[number].data, self._impacts[number].data, np.float32(weight))
-        slots = top(scores, RESCORED * limit, allowed)
-        exact = self.score(weights, slots)
-        order = np.lexsort((slots, -exact))[:limit]
-        order = order[exact[order] > 0]
-        return slots[order], exact[order]
+        slots = top(scores, limit + SPARE, allowed[:size], favoured)
+        return rank(slots, self.score(weights, slots), limit, favoured)
 
     def score(self, weights: Weights, slots: np.ndarray) -> np.ndarray:
         """Exact float32 scores of the given slots; 0 for removed ones."""

@@ -17,6 +17,7 @@ from matching.channels import (
 )
 from matching.embedding import Embedder
 from matching.query import Query
+from matching.record_store import RecordStore
 from matching.records import CardRecord, Case, Relation, Symptom
 from matching.storage import Column, Progress
 
@@ -45,11 +46,13 @@ class CardIndex:
         self.vehicle = VehicleChannel()
         self.graph = GraphChannel(symptoms, relations)
         self.lock = threading.RLock()
-        self._cards: dict[str, CardRecord] = {}
+        self._records = RecordStore()
         self._slots: dict[str, int] = {}
         self._ids: list[str | None] = []
         self.alive = Column(np.bool_)
         self.approved = Column(np.bool_)
+        self.effectiveness, self.confidence = Column(np.float32), Column(np.float32)
+        self.evidence = Column(np.float32, fill=np.nan)
 
     @property
     def channels(self) -> dict[str, Channel]:
@@ -64,17 +67,20 @@ class CardIndex:
         return self.semantic.embedder
 
     def __len__(self) -> int:
-        return len(self._cards)
+        return len(self._slots)
 
     def __iter__(self) -> Iterator[CardRecord]:
         with self.lock:
-            return iter(list(self._cards.values()))
+            return iter([self._records.get(slot) for slot in self._slots.values()])
 
     def __contains__(self, card_id: str) -> bool:
-        return card_id in self._cards
+        return card_id in self._slots
 
     def get(self, card_id: str) -> CardRecord | None:
-        return self._cards.get(card_id)
+        """The card as it was upserted, without its vector."""
+        with self.lock:
+            slot = self._slots.get(card_id)
+            return None if slot is None else self._records.get(slot)
 
     def upsert(self, card: CardRecord, *, embed: bool = True) -> None:
         """Adds the card or replaces its former version; a retired card is removed instead.
@@ -101,10 +107,11 @@ class CardIndex:
     def remove(self, card_id: str) -> bool:
         """Takes the card out; False if it was not there."""
         with self.lock:
-            card = self._cards.pop(card_id, None)
-            if card is None:
+            slot = self._slots.pop(card_id, None)
+            if slot is None:
                 return False
-            slot = self._slots.pop(card_id)
+            card = self._records.get(slot)
+            self._records.drop(slot)
             self.alive[slot] = self.approved[slot] = False
             self._ids[slot] = None
             for channel in self.channels.values():
@@ -118,7 +125,9 @@ class CardIndex:
         slot = len(self._ids)
         self._ids.append(card.card_id)
         self._slots[card.card_id] = slot
-        self._cards[card.card_id] = card
+        self._records.put(slot, card)
+        self.effectiveness[slot], self.confidence[slot] = card.effectiveness, card.confidence_score
+        self.evidence[slot] = np.nan if card.evidence_lower is None else card.evidence_lower
         self.alive[slot] = True
         self.approved[slot] = not card.is_draft
         for channel in self.channels.values():
@@ -166,7 +175,11 @@ class CardIndex:
 
     def card_at(self, slot: int) -> CardRecord:
         """The living card in a slot."""
-        return self._cards[self._ids[slot] or ""]
+        return self._records.get(slot)
+
+    def ids_at(self, slots: np.ndarray) -> list[str]:
+        """Ids of the living cards in these slots."""
+        return [self._ids[slot] or "" for slot in slots.tolist()]
 
     def slot_of(self, card_id: str) -> int | None:
         return self._slots.get(card_id)

@@ -80,16 +80,14 @@ class Matcher:
 
     def _search(self, scorer: Scorer, query: Query, include_drafts: bool) -> tuple[dict[str, Hits], list[Step]]:
         allowed = (self.index.alive if include_drafts else self.index.approved).data
+        favoured = self.index.vehicle.favoured(query)
         found: dict[str, Hits] = {}
         steps: list[Step] = []
         for name in scorer.channels:
             begun = perf_counter()
             channel = self.index.channels[name]
-            hits = found[name] = Hits.none() if channel.off else channel.search(query, DEPTH, allowed)
-            named = tuple(
-                (self.index.card_at(int(slot)).card_id, float(score))
-                for slot, score in zip(hits.slots, hits.scores, strict=True)
-            )
+            hits = found[name] = Hits.none() if channel.off else channel.search(query, DEPTH, allowed, favoured)
+            named = tuple(zip(self.index.ids_at(hits.slots), hits.scores.tolist(), strict=True))
             steps.append(Step(name, named, _since(begun), channel.off or ""))
             if scorer.settled(name, hits):
                 break
@@ -104,7 +102,7 @@ class Matcher:
             else np.zeros(len(slots), dtype=np.float32)
             for name in scorer.channels
         }
-        return Sheet(query, self.index, slots, [self.index.card_at(int(slot)) for slot in slots], scores), begun
+        return Sheet(query, self.index, slots, self.index.ids_at(slots), scores), begun
 
     def _candidates(
         self, sheet: Sheet, verdict: Verdict, limit: int, min_score: float, min_probability: float
@@ -113,15 +111,14 @@ class Matcher:
         if verdict.probabilities is not None:
             keep &= verdict.probabilities >= min_probability
         # Ties go to the better proven card, then to the id, so that equal input gives equal output.
-        rows = sorted(
-            np.flatnonzero(keep),
-            key=lambda i: (-verdict.scores[i], -sheet.cards[i].confidence_score, sheet.cards[i].card_id),
-        )
-        return tuple(self._candidate(sheet, verdict, int(i)) for i in rows[: max(0, limit)])
+        rows = np.flatnonzero(keep)
+        ids = np.array(sheet.ids)[rows]
+        order = np.lexsort((ids, -self.index.confidence[sheet.slots[rows]], -verdict.scores[rows]))
+        return tuple(self._candidate(sheet, verdict, int(i)) for i in rows[order[: max(0, limit)]])
 
     def _candidate(self, sheet: Sheet, verdict: Verdict, i: int) -> Candidate:
-        card = sheet.cards[i]
         slot = int(sheet.slots[i])
+        card = self.index.card_at(slot)
         return Candidate(
             card_id=card.card_id,
             version=card.version,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection
+from functools import cached_property
 from typing import Any
 
 from matching.codes import NO_FAULT, Code, InvalidCode, find_codes, normalise_code
@@ -27,7 +28,7 @@ class Query:
         """The words of the complaint behind an index term, as they were written first."""
         return self._surface.get(term, term)
 
-    @property
+    @cached_property
     def signature(self) -> SignatureFields | None:
         """The case's signature, built from its symptom ids and codes if none was given."""
         if self.case.signature is not None:

@@ -99,7 +99,7 @@ class CardRecord:
     mileage_km: tuple[int | None, int | None] | None = None
     conditions: tuple[str, ...] = ()
     vector: np.ndarray | None = field(default=None, compare=False, repr=False)
-    vector_model: str | None = None
+    vector_model: str | None = field(default=None, compare=False)
 
     @property
     def is_draft(self) -> bool:

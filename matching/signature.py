@@ -5,6 +5,7 @@ import json
 import re
 import unicodedata
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 from matching.codes import canonical_code
 
@@ -45,15 +46,8 @@ def signature_hash(signature: SignatureFields) -> str | None:
     """
     if not signature.identifies:
         return None
-    canonical = {
-        "primary_symptoms": sorted({folded for text in signature.primary_symptoms if (folded := _fold(text))}),
-        "error_codes": sorted({canonical_code(code) for code in signature.error_codes if _fold(code)}),
-    }
-    for name in CONDITION_FIELDS:
-        value = getattr(signature, name)
-        folded = "" if value is None else _fold(str(value))
-        if folded:
-            canonical[name] = folded
+    symptoms, codes, conditions = _canonical(signature)
+    canonical = {"primary_symptoms": sorted(symptoms), "error_codes": sorted(codes), **conditions}
     text = json.dumps(canonical, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return f"s{SIGNATURE_VERSION}:{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
 
@@ -66,9 +60,8 @@ def signature_agreement(a: SignatureFields, b: SignatureFields) -> tuple[float, 
     """
     weight = agreed = 0.0
     names: list[str] = []
-    for name, normal in (("primary_symptoms", _fold), ("error_codes", canonical_code)):
-        left = {normal(value) for value in getattr(a, name) if _fold(value)}
-        right = {normal(value) for value in getattr(b, name) if _fold(value)}
+    (symptoms, codes, conditions), (other_symptoms, other_codes, other_conditions) = _canonical(a), _canonical(b)
+    for name, left, right in (("primary_symptoms", symptoms, other_symptoms), ("error_codes", codes, other_codes)):
         if left and right:
             weight += 2
             if shared := len(left & right):
@@ -76,14 +69,22 @@ def signature_agreement(a: SignatureFields, b: SignatureFields) -> tuple[float, 
                 names.append(name)
     if not names:
         return 0.0, []
-    for name in CONDITION_FIELDS:
-        left, right = getattr(a, name), getattr(b, name)
-        if left not in (None, "") and right not in (None, ""):
-            weight += 1
-            if _fold(str(left)) == _fold(str(right)):
-                agreed += 1
-                names.append(name)
+    for name in conditions.keys() & other_conditions.keys():
+        weight += 1
+        if conditions[name] == other_conditions[name]:
+            agreed += 1
+            names.append(name)
     return agreed / weight, names
+
+
+@lru_cache(maxsize=1 << 16)
+def _canonical(signature: SignatureFields) -> tuple[frozenset[str], frozenset[str], dict[str, str]]:
+    """Symptoms, codes and stated conditions of a signature, evened out."""
+    symptoms = frozenset(folded for text in signature.primary_symptoms if (folded := _fold(text)))
+    codes = frozenset(canonical_code(code) for code in signature.error_codes if _fold(code))
+    values = ((name, getattr(signature, name)) for name in CONDITION_FIELDS)
+    conditions = {name: folded for name, value in values if value is not None and (folded := _fold(str(value)))}
+    return symptoms, codes, conditions
 
 
 def _fold(text: str) -> str:

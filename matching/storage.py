@@ -60,18 +60,44 @@ class Column:
         return self.data[index]
 
 
-def top(scores: np.ndarray, limit: int, allowed: np.ndarray) -> np.ndarray:
-    """Slots of the `limit` greatest positive scores among the allowed ones, best first, ties by slot."""
+def top(scores: np.ndarray, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> np.ndarray:
+    """Slots of the `limit` greatest positive scores among the allowed ones, best first, ties by slot.
+
+    With `favoured`, ascending slots, the `limit` best of those are added to the result, so that a small group is
+    looked into as deeply as everything else.
+    """
     slots = np.flatnonzero(scores >= _guess(scores, limit))
     slots = slots[allowed[slots]]
     if len(slots) < limit:
         slots = np.flatnonzero(scores > 0)
         slots = slots[allowed[slots]]
-    if len(slots) > limit:
-        # argpartition keeps an arbitrary choice among ties at the border; the cut by value keeps all of them.
-        border = np.partition(scores[slots], len(slots) - limit)[len(slots) - limit]
-        slots = slots[scores[slots] >= border]
-    return slots[np.argsort(-scores[slots], kind="stable")][:limit]
+    slots = _best(scores, slots, limit)
+    if favoured is not None:
+        extra = favoured[(scores[favoured] > 0) & allowed[favoured]]
+        slots = np.union1d(slots, _best(scores, extra, limit))
+    return slots[np.lexsort((slots, -scores[slots]))].astype(np.int32)
+
+
+def rank(
+    slots: np.ndarray, scores: np.ndarray, limit: int, favoured: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positive scores and their slots, best first, ties by slot: the `limit` best, and the `limit` best favoured."""
+    order = np.lexsort((slots, -scores))
+    order = order[scores[order] > 0]
+    keep = np.arange(len(order)) < limit
+    if favoured is not None and len(favoured):
+        inside = favoured[np.searchsorted(favoured, slots[order]).clip(max=len(favoured) - 1)] == slots[order]
+        keep |= inside & (np.cumsum(inside) <= limit)
+    return slots[order[keep]], scores[order[keep]]
+
+
+def _best(scores: np.ndarray, slots: np.ndarray, limit: int) -> np.ndarray:
+    if len(slots) <= limit:
+        return slots
+    # argpartition keeps an arbitrary choice among ties at the border; by value and slot the choice is the same always.
+    border = np.partition(scores[slots], len(slots) - limit)[len(slots) - limit]
+    above, ties = slots[scores[slots] > border], slots[scores[slots] == border]
+    return np.concatenate([above, ties[: limit - len(above)]])
 
 
 def _guess(scores: np.ndarray, limit: int) -> float:
@@ -81,8 +107,8 @@ def _guess(scores: np.ndarray, limit: int) -> float:
     if stride < 2:
         return least
     sample = scores[::stride]
-    rank = max(8, 4 * limit // stride)
-    return max(np.partition(sample, len(sample) - rank)[len(sample) - rank], least)
+    place = max(8, 4 * limit // stride)
+    return max(np.partition(sample, len(sample) - place)[len(sample) - place], least)
 
 
 def rarity(frequency: int, total: int) -> float:

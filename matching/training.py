@@ -53,7 +53,7 @@ def collect(matcher: Matcher, decisions: Iterable[Decision]) -> list[Row]:
     for decision in decisions:
         sheet = matcher.sheet(decision.case, scorer)
         columns, none = features(sheet)
-        ids = tuple(card.card_id for card in sheet.cards)
+        ids = tuple(sheet.ids)
         rows.append(
             Row(
                 ids,

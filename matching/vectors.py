@@ -7,7 +7,7 @@ angle); the nearest few hundred are scored again from their int8 rows, which is 
 import numpy as np
 
 from matching.kernels import hamming
-from matching.storage import Column, top
+from matching.storage import Column, rank, top
 
 SHORTLIST = 512
 """Rows scored again, at least; with 384 dimensions it keeps more than 95 % of the true ten nearest of a million."""
@@ -61,19 +61,18 @@ class VectorStore:
             self._resize(int(slots.max(initial=-1)) + 1)
         return (self._rows[slots].astype(np.float32) @ wanted.astype(np.float32)) * self._scales[slots]
 
-    def search(self, wanted: np.ndarray, limit: int, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Slots and cosines of the nearest vectors among the allowed, nearest first, positive cosines only."""
-        size = min(self._scales.size, len(allowed))
-        if size == 0:
-            return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
+    def search(
+        self, wanted: np.ndarray, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Slots and positive cosines of the nearest among the allowed, nearest first; for `favoured` see `top`."""
+        size = len(allowed)
+        self._resize(size)
         distance = np.empty(size, dtype=np.uint16)
         hamming(self._bits.data[:size], np.packbits(wanted > 0).view(np.uint64), distance)
         near = (self.dimension + 1 - distance).astype(np.float32)
-        slots = top(near, max(SHORTLIST, 2 * limit), allowed[:size] & (self._scales.data[:size] > 0))
-        scores = self.score(wanted, slots)
-        order = np.lexsort((slots, -scores))[:limit]
-        order = order[scores[order] > 0]
-        return slots[order], np.minimum(scores[order], np.float32(1))
+        slots = top(near, max(SHORTLIST, 2 * limit), allowed & (self._scales.data[:size] > 0), favoured)
+        slots, scores = rank(slots, self.score(wanted, slots), limit, favoured)
+        return slots, np.minimum(scores, np.float32(1))
 
     def _resize(self, size: int) -> None:
         for column in (self._bits, self._rows, self._scales):

@@ -106,7 +106,7 @@ class LoginAttempts(Record):
     """Failed sign-ins for one e-mail address, whether or not anybody has it; `id` is the address's hash."""
 
     failures: int
-    blocked_until: UtcDatetime
+    blocked_until: UtcDatetime | None = None
     expires_at: UtcDatetime
 
     class Settings(Record.Settings):

@@ -271,6 +271,7 @@ class FailureCard(Record, CardContent):
             IndexModel([("error_codes", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("symptom_codes", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("vehicle_models.make", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("evidence_n", ASCENDING)]),
             IndexModel([("created_by", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("source_ticket_id", ASCENDING)]),
             IndexModel([("signature_hash", ASCENDING)]),

@@ -50,8 +50,12 @@ class Channel(ABC):
         """Forgets the card that was added under this slot."""
 
     @abstractmethod
-    def search(self, query: Query, limit: int, allowed: np.ndarray) -> Hits:
-        """The best cards by this channel alone, among slots whose entry in the boolean array `allowed` is true."""
+    def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
+        """The best cards by this channel alone, among slots whose entry in the boolean array `allowed` is true.
+
+        Channels that could propose nearly every card add the `limit` best among the `favoured` slots: the right card
+        of a rare vehicle must not be crowded out by those of common ones.
+        """
 
     @abstractmethod
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:

@@ -9,11 +9,16 @@ from matching.codes import DETAIL_UNKNOWN, NO_FAULT, Code, InvalidCode, affinity
 from matching.query import Query
 from matching.records import CardRecord
 from matching.results import Reason
-from matching.storage import Postings, rarity
+from matching.storage import Postings, rank, rarity
 
 # A card that answers one rare code of three is nearly as good as one that answers all three: control units report
 # consequences beside causes. Hence the best code weighs more than the share of codes covered.
 BEST_WEIGHT, COVERAGE_WEIGHT = 0.7, 0.3
+
+ENOUGH = 10
+"""Cards looked at per card asked for."""
+
+NO_CODES: tuple[tuple[Code, ...], frozenset[str]] = ((), frozenset())
 
 
 class ExactChannel(Channel):
@@ -21,7 +26,7 @@ class ExactChannel(Channel):
 
     def __init__(self) -> None:
         self._postings = Postings()
-        self._codes: dict[int, tuple[Code, ...]] = {}
+        self._codes: dict[int, tuple[tuple[Code, ...], frozenset[str]]] = {}
 
     @property
     def known_codes(self) -> Collection[str]:
@@ -29,48 +34,61 @@ class ExactChannel(Channel):
         return self._postings.lists.keys()
 
     def add(self, slot: int, card: CardRecord) -> None:
-        codes = legal_codes(card.error_codes)
-        if codes:
-            self._codes[slot] = codes
-            self._postings.add(slot, _keys(codes))
+        if codes := legal_codes(card.error_codes):
+            keys = _keys(codes)
+            self._codes[slot] = codes, keys
+            self._postings.add(slot, keys)
 
     def remove(self, slot: int, card: CardRecord) -> None:
-        codes = self._codes.pop(slot, ())
-        self._postings.remove(slot, _keys(codes))
+        _, keys = self._codes.pop(slot, NO_CODES)
+        self._postings.remove(slot, keys)
 
-    def search(self, query: Query, limit: int, allowed: np.ndarray) -> Hits:
-        found = [self._postings.slots(key) for key in _keys(query.codes)]
+    def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
+        found: list[np.ndarray] = []
+        # Rare codes first: what very many cards carry says too little to be worth looking at all of them.
+        for key in sorted(self._wanted(query), key=self._postings.frequency):
+            slots = self._postings.slots(key)
+            if sum(map(len, found)) + len(slots) > ENOUGH * limit and found:
+                break
+            found.append(slots[allowed[slots]][: ENOUGH * limit])
         if not found:
             return Hits.none()
         slots = np.unique(np.concatenate(found))
-        slots = slots[allowed[slots]]
-        scores = self.score(query, slots)
-        order = np.argsort(-scores, kind="stable")[:limit]
-        return Hits.of(slots[order], scores[order])
+        return Hits.of(*rank(slots, self.score(query, slots), limit))
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
         scores = np.zeros(len(slots), dtype=np.float32)
-        if query.codes:
-            for i, slot in enumerate(slots):
-                if int(slot) in self._codes:
-                    scores[i] = self._total(self._matches(query, int(slot)), query)
+        for i in self._touched(query, slots):
+            scores[i] = self._total(self._matches(query, int(slots[i])))
         return scores
 
     def literal(self, query: Query, slots: np.ndarray) -> np.ndarray:
         """Whether a slot's card carries one of the case's codes (not merely its family or another failure type)."""
-        return np.array(
-            [any(credit >= DETAIL_UNKNOWN for _, _, credit, _ in self._matches(query, int(slot))) for slot in slots],
-            dtype=bool,
-        )
+        found = np.zeros(len(slots), dtype=bool)
+        for i in self._touched(query, slots):
+            found[i] = any(credit >= DETAIL_UNKNOWN for _, _, credit, _ in self._matches(query, int(slots[i])))
+        return found
+
+    def _wanted(self, query: Query) -> frozenset[str]:
+        if self.name not in query.memo:
+            query.memo[self.name] = _keys(query.codes)
+        return query.memo[self.name]
+
+    def _touched(self, query: Query, slots: np.ndarray) -> list[int]:
+        """Positions of the slots whose card shares a code or a code family with the case."""
+        wanted = self._wanted(query)
+        if not wanted:
+            return []
+        return [i for i, slot in enumerate(slots.tolist()) if not wanted.isdisjoint(self._codes.get(slot, NO_CODES)[1])]
 
     def explain(self, query: Query, slot: int) -> list[Reason]:
         matches = self._matches(query, slot)
         parts = [(_sentence(asked, own, credit), credit * weight) for asked, own, credit, weight in matches if credit]
-        return share_out(self.name, self._total(matches, query), parts)
+        return share_out(self.name, self._total(matches), parts)
 
     def _matches(self, query: Query, slot: int) -> list[tuple[Code, Code | None, float, float]]:
         """Per asked code: the card's closest code, its credit, and the asked code's rarity."""
-        own = self._codes.get(slot, ())
+        own, _ = self._codes.get(slot, NO_CODES)
         total = len(self._codes)
         matches = []
         for asked in query.codes:
@@ -80,7 +98,7 @@ class ExactChannel(Channel):
         return matches
 
     @staticmethod
-    def _total(matches: list[tuple[Code, Code | None, float, float]], query: Query) -> float:
+    def _total(matches: list[tuple[Code, Code | None, float, float]]) -> float:
         if not matches:
             return 0.0
         earned = [credit * weight for _, _, credit, weight in matches]
@@ -101,8 +119,8 @@ def legal_codes(texts: tuple[str, ...]) -> tuple[Code, ...]:
     return tuple(found.values())
 
 
-def _keys(codes: tuple[Code, ...]) -> set[str]:
-    return {code.key for code in codes} | {code.family for code in codes if code.family is not None}
+def _keys(codes: tuple[Code, ...]) -> frozenset[str]:
+    return frozenset(key for code in codes for key in (code.key, code.family) if key is not None)
 
 
 def _sentence(asked: Code, own: Code | None, credit: float) -> str:

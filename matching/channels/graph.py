@@ -96,7 +96,7 @@ class GraphChannel(Channel):
             if all(word in positions for word in wording) and _close_together(wording, positions)
         ]
 
-    def search(self, query: Query, limit: int, allowed: np.ndarray) -> Hits:
+    def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
         reached = self._reach(query)
         slots = np.array(sorted(slot for slot in reached if allowed[slot]), dtype=np.int32)
         scores = self.score(query, slots)

@@ -66,11 +66,11 @@ class KeywordChannel(Channel):
     def remove(self, slot: int, card: CardRecord) -> None:
         self.engine.remove(slot)
 
-    def search(self, query: Query, limit: int, allowed: np.ndarray) -> Hits:
+    def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
         weights, ceiling = self._weights(query)
         if ceiling <= 0:
             return Hits.none()
-        slots, scores = self.engine.search(weights, limit, allowed)
+        slots, scores = self.engine.search(weights, limit, allowed, favoured)
         return Hits.of(slots, scores / np.float32(ceiling))
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:

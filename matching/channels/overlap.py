@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from matching.bm25 import Bm25, Weights
 from matching.channels.base import Channel, Hits, share_out
 from matching.query import Query
 from matching.records import CardRecord
 from matching.results import Reason
-from matching.storage import Postings, top
 from matching.text import keyword_terms, keywords
 
 BASE, PER_KEYWORD, CEILING = 0.3, 0.1, 0.8
@@ -22,36 +22,35 @@ class OverlapChannel(Channel):
     name = "overlap"
 
     def __init__(self) -> None:
-        self._postings = Postings()
-        self._keywords: dict[int, frozenset[str]] = {}
-        self._slots = 0
+        # Without saturation (k1 = 0) every shared term adds its weight alone: see `_weights`.
+        self._engine = Bm25(k1=0, b=0)
 
     def add(self, slot: int, card: CardRecord) -> None:
-        self._slots = slot + 1
-        own = card_keywords(card)
-        self._keywords[slot] = own
-        self._postings.add(slot, own)
+        self._engine.add(slot, dict.fromkeys(sorted(card_keywords(card)), 1.0))
 
     def remove(self, slot: int, card: CardRecord) -> None:
-        self._postings.remove(slot, self._keywords.pop(slot))
+        self._engine.remove(slot)
 
-    def search(self, query: Query, limit: int, allowed: np.ndarray) -> Hits:
-        counts = np.zeros(self._slots, dtype=np.float32)
-        for keyword in query.keywords:
-            counts[self._postings.slots(keyword)] += 1
-        slots = top(counts, limit, allowed)
-        return Hits.of(slots, _stage_score(counts[slots]))
+    def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
+        slots, counts = self._engine.search(self._weights(query), limit, allowed, favoured)
+        return Hits.of(slots, _stage_score(counts))
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
-        shared = [len(query.keywords & self._keywords.get(int(slot), frozenset())) for slot in slots]
-        return _stage_score(np.array(shared, dtype=np.float32))
+        return _stage_score(self._engine.score(self._weights(query), slots))
 
     def explain(self, query: Query, slot: int) -> list[Reason]:
-        shared = query.keywords & self._keywords.get(slot, frozenset())
-        score = float(_stage_score(np.array([len(shared)], dtype=np.float32))[0])
-        return share_out(self.name, score, [(f"keyword “{query.surface(keyword)}”", 1.0) for keyword in sorted(shared)])
+        shared = self._engine.parts(self._weights(query), slot)
+        score = float(_stage_score(np.array([len(shared)]))[0])
+        return share_out(self.name, score, [(f"keyword “{query.surface(keyword)}”", 1.0) for keyword, _ in shared])
+
+    def _weights(self, query: Query) -> Weights:
+        """Weights that undo the rarity of terms, so that a score is the number of shared keywords."""
+        if self.name not in query.memo:
+            query.memo[self.name] = {keyword: 1 / self._engine.idf(keyword) for keyword in sorted(query.keywords)}
+        return query.memo[self.name]
 
 
 def _stage_score(counts: np.ndarray) -> np.ndarray:
-    scores = np.minimum(np.float32(CEILING), np.float32(BASE) + np.float32(PER_KEYWORD) * counts)
-    return np.where(counts > 0, scores, np.float32(0))
+    whole = np.rint(counts).astype(np.float32)
+    scores = np.minimum(np.float32(CEILING), np.float32(BASE) + np.float32(PER_KEYWORD) * whole)
+    return np.where(whole > 0, scores, np.float32(0))

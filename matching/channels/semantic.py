@@ -62,9 +62,9 @@ class SemanticChannel(Channel):
         wanted = query.memo.get(self.name)
         return 0.0 if wanted is None else self.store.typical(wanted)
 
-    def search(self, query: Query, limit: int, allowed: np.ndarray) -> Hits:
+    def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
         wanted = query.memo.get(self.name)
-        return Hits.none() if wanted is None else Hits.of(*self.store.search(wanted, limit, allowed))
+        return Hits.none() if wanted is None else Hits.of(*self.store.search(wanted, limit, allowed, favoured))
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
         wanted = query.memo.get(self.name)

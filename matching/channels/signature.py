@@ -34,7 +34,7 @@ class SignatureChannel(Channel):
             if not slots:
                 del self._by_hash[digest]
 
-    def search(self, query: Query, limit: int, allowed: np.ndarray) -> Hits:
+    def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
         slots = np.array(sorted(self._by_hash.get(self._digest(query) or "", ())), dtype=np.int32)
         slots = slots[allowed[slots]][:limit]
         return Hits.of(slots, np.ones(len(slots)))

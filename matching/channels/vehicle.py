@@ -5,7 +5,6 @@ mixed up, so a filter would lose right cards.
 """
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -32,6 +31,9 @@ class VehicleFit(IntEnum):
     model = 6  # the model; the year is not known on one side
     exact = 7  # make, model and year
 
+
+OPEN_START, OPEN_END = -(1 << 15), (1 << 15) - 1
+"""Years of a range that is open on that side."""
 
 SCORES = np.array([-1.0, -0.5, 0.0, 0.3, 0.5, 0.6, 0.9, 1.0], dtype=np.float32)
 """Channel score by VehicleFit."""
@@ -75,11 +77,34 @@ def model_key(model: str) -> tuple[str, ...]:
     return tuple(re.sub(r"[^\w\s]", "", fold(model)).replace("_", " ").split())
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    slot: int
-    model: tuple[str, ...]
-    span: VehicleRange
+class _Group:
+    """The ranges of one make and model: a row per range, ascending by slot."""
+
+    def __init__(self) -> None:
+        self.slots, self.first, self.last = Column(np.int32), Column(np.int16), Column(np.int16)
+        self.refined: dict[int, list[VehicleRange]] = {}
+
+    def add(self, slot: int, span: VehicleRange) -> None:
+        self.slots.append(slot)
+        self.first.append(span.year_from if span.year_from is not None else OPEN_START)
+        self.last.append(span.year_to if span.year_to is not None else OPEN_END)
+        if span.variants or span.firmware or span.vehicle_type:
+            self.refined.setdefault(slot, []).append(span)
+
+    def remove(self, slot: int) -> None:
+        keep = self.slots.data != slot
+        for column in (self.slots, self.first, self.last):
+            column.replace(column.data[keep])
+        self.refined.pop(slot, None)
+
+    def fits(self, year: int | None) -> np.ndarray:
+        """VehicleFit of every row for a vehicle of this make and model."""
+        first, last = self.first.data.astype(np.int32), self.last.data.astype(np.int32)
+        if year is None:
+            return np.full(len(first), VehicleFit.model, dtype=np.int8)
+        away = np.maximum(first - year, year - last)
+        fits = np.where(away <= 0, VehicleFit.exact, np.where(away == 1, VehicleFit.near, VehicleFit.other_year))
+        return np.where((first == OPEN_START) & (last == OPEN_END), VehicleFit.model, fits).astype(np.int8)
 
 
 class VehicleChannel(Channel):
@@ -87,7 +112,7 @@ class VehicleChannel(Channel):
 
     def __init__(self) -> None:
         self._default = Column(np.int8, fill=VehicleFit.unknown)
-        self._by_make: dict[str, list[_Entry]] = {}
+        self._groups: dict[str, dict[tuple[str, ...], _Group]] = {}
 
     def add(self, slot: int, card: CardRecord) -> None:
         if card.universal:
@@ -95,16 +120,15 @@ class VehicleChannel(Channel):
         else:
             self._default[slot] = VehicleFit.incompatible if card.vehicles else VehicleFit.unknown
         for span in card.vehicles:
-            entries = self._by_make.setdefault(make_key(span.make), [])
-            entries.append(_Entry(slot, model_key(span.model or ""), span))
+            models = self._groups.setdefault(make_key(span.make), {})
+            models.setdefault(model_key(span.model or ""), _Group()).add(slot, span)
 
     def remove(self, slot: int, card: CardRecord) -> None:
-        for make in {make_key(span.make) for span in card.vehicles}:
-            entries = [entry for entry in self._by_make[make] if entry.slot != slot]
-            if entries:
-                self._by_make[make] = entries
-            else:
-                del self._by_make[make]
+        for make, model in {(make_key(span.make), model_key(span.model or "")) for span in card.vehicles}:
+            group = self._groups[make][model]
+            group.remove(slot)
+            if not group.slots.size:
+                del self._groups[make][model]
 
     def fits(self, query: Query) -> np.ndarray:
         """VehicleFit of every slot as an int8 array."""
@@ -112,18 +136,35 @@ class VehicleChannel(Channel):
             query.memo[self.name] = self._fits(query.case.vehicle)
         return query.memo[self.name]
 
+    def favoured(self, query: Query) -> np.ndarray | None:
+        """Ascending slots of the cards that name the vehicle; None for a case without one."""
+        if not query.case.vehicle.make:
+            return None
+        return np.flatnonzero(self.fits(query) >= VehicleFit.near)
+
     def _fits(self, vehicle: Vehicle) -> np.ndarray:
+        fits = self._default.data.copy()
         if not vehicle.make:
-            fits = self._default.data.copy()
             fits[fits == VehicleFit.incompatible] = VehicleFit.unknown
             return fits
-        fits = self._default.data.copy()
-        model = model_key(vehicle.model or "")
-        for entry in self._by_make.get(make_key(vehicle.make), ()):
-            fits[entry.slot] = max(fits[entry.slot], fit(vehicle, model, entry.model, entry.span))
+        asked = model_key(vehicle.model or "")
+        for model, group in self._groups.get(make_key(vehicle.make), {}).items():
+            if not model:
+                rows = np.full(group.slots.size, VehicleFit.make, dtype=np.int8)
+            elif not asked:
+                rows = np.full(group.slots.size, VehicleFit.unknown, dtype=np.int8)
+            elif same_line(asked, model):
+                rows = group.fits(vehicle.year)
+                for slot, spans in group.refined.items():
+                    if not any(refinements_agree(vehicle, span) for span in spans):
+                        own = group.slots.data == slot
+                        rows[own] = np.minimum(rows[own], VehicleFit.near)
+            else:
+                continue
+            np.maximum.at(fits, group.slots.data, rows)
         return fits
 
-    def search(self, query: Query, limit: int, allowed: np.ndarray) -> Hits:
+    def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
         """Only cards that name the vehicle: universal ones would crowd everything else out."""
         fits = self.fits(query)
         slots = np.flatnonzero((fits >= VehicleFit.near) & allowed[: len(fits)])
@@ -140,35 +181,14 @@ class VehicleChannel(Channel):
         return [Reason(self.name, SENTENCES[relation], float(SCORES[relation]))]
 
 
-def fit(vehicle: Vehicle, model: tuple[str, ...], card_model: tuple[str, ...], span: VehicleRange) -> VehicleFit:
-    """Relation of a vehicle, whose make agrees, to one range of a card."""
-    if not card_model:
-        return VehicleFit.make
-    if not model:
-        return VehicleFit.unknown
-    # "Wrangler" and "Wrangler Unlimited" are one model line; "Model 3" and "Model S" are not.
-    shorter, longer = sorted((model, card_model), key=len)
-    if longer[: len(shorter)] != shorter:
-        return VehicleFit.incompatible
-    if vehicle.year is None or (span.year_from is None and span.year_to is None):
-        relation = VehicleFit.model
-    else:
-        relation = _year_fit(vehicle.year, span)
-    if relation >= VehicleFit.model and not _refinements_agree(vehicle, span):
-        return VehicleFit.near
-    return relation
+def same_line(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether one model name continues the other: "Wrangler" and "Wrangler Unlimited", not "Model 3" and "Model S"."""
+    shorter, longer = sorted((one, other), key=len)
+    return longer[: len(shorter)] == shorter
 
 
-def _year_fit(year: int, span: VehicleRange) -> VehicleFit:
-    below = (span.year_from - year) if span.year_from is not None else 0
-    above = (year - span.year_to) if span.year_to is not None else 0
-    distance = max(below, above, 0)
-    if distance == 0:
-        return VehicleFit.exact
-    return VehicleFit.near if distance == 1 else VehicleFit.other_year
-
-
-def _refinements_agree(vehicle: Vehicle, span: VehicleRange) -> bool:
+def refinements_agree(vehicle: Vehicle, span: VehicleRange) -> bool:
+    """Whether variant, firmware and type of the vehicle are among those a range names, as far as both are known."""
     if vehicle.variant and span.variants and fold(vehicle.variant) not in {fold(variant) for variant in span.variants}:
         return False
     if vehicle.vehicle_type and span.vehicle_type and fold(vehicle.vehicle_type) != fold(span.vehicle_type):

@@ -8,7 +8,6 @@ import numpy as np
 from matching.channels import Hits
 from matching.index import CardIndex
 from matching.query import Query
-from matching.records import CardRecord
 from matching.results import MatchType
 
 
@@ -19,7 +18,7 @@ class Sheet:
     query: Query
     index: CardIndex
     slots: np.ndarray
-    cards: list[CardRecord]
+    ids: list[str]
     channels: dict[str, np.ndarray]
 
 

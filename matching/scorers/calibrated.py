@@ -107,10 +107,7 @@ def features(sheet: Sheet) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     columns = {name: channels[name].astype(float) for name in ("semantic", "exact", "signature", "graph")}
     columns["keyword"] = keyword
     columns["keyword_share"] = keyword / best if best > 0 else keyword
-    columns["evidence"] = np.array(
-        [NO_EVIDENCE if card.evidence_lower is None else card.evidence_lower for card in sheet.cards]
-    )
-    columns["evidence"] -= NO_EVIDENCE
+    columns["evidence"] = np.nan_to_num(sheet.index.evidence[sheet.slots].astype(float), nan=NO_EVIDENCE) - NO_EVIDENCE
     fits = sheet.index.vehicle.fits(sheet.query)[sheet.slots]
     columns |= {f"vehicle_{fit.name}": (fits == fit).astype(float) for fit in VehicleFit}
     return columns, {"constant": 1.0, "keyword_best": best, "typical": sheet.index.semantic.typical(sheet.query)}

@@ -17,6 +17,8 @@ Where the spec leaves a choice:
 - Scores are kept within [0, 1]: an incompatible vehicle alone would make a card negative.
 """
 
+from typing import TypeVar
+
 import numpy as np
 
 from matching.channels import Hits, VehicleFit
@@ -27,6 +29,7 @@ EXACT_SCORE = 0.95
 FAST_PATH_ABOVE = 0.95
 SEMANTIC_FACTOR = 0.85
 VEHICLE_BOOST, VEHICLE_PENALTY = 0.1, -0.2
+FloatOrArray = TypeVar("FloatOrArray", float, np.ndarray)
 WEIGHTS = {"exact": 0.4, "overlap": 0.3, "semantic": 0.2, "vehicle": 0.1}
 
 
@@ -36,9 +39,9 @@ def ensemble(exact: float, keyword: float, semantic: float, vehicle_bonus: float
     return weighted * effectiveness_multiplier(effectiveness)
 
 
-def effectiveness_multiplier(effectiveness: float) -> float:
+def effectiveness_multiplier(effectiveness: FloatOrArray) -> FloatOrArray:
     """0.5 for a card that never helped, 1 for one that always did; effectiveness is kept within [0, 1] here."""
-    return 0.5 + min(1.0, max(0.0, effectiveness)) * 0.5
+    return 0.5 + np.clip(effectiveness, 0.0, 1.0) * 0.5
 
 
 class EfiV2Scorer:
@@ -63,7 +66,7 @@ class EfiV2Scorer:
                 [fits >= VehicleFit.make, fits <= VehicleFit.other_year], [VEHICLE_BOOST, VEHICLE_PENALTY], 0.0
             ),
         }
-        multiplier = np.array([effectiveness_multiplier(card.effectiveness) for card in sheet.cards])
+        multiplier = effectiveness_multiplier(sheet.index.effectiveness[sheet.slots].astype(float))
         shares = {name: WEIGHTS[name] * stage * multiplier for name, stage in stages.items()}
         total = sum(shares.values())
         scores = np.clip(total, 0.0, 1.0)

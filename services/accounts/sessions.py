@@ -172,24 +172,25 @@ async def count_attempt(email: str) -> None:
     """
     attempts_id = _attempts_id(email.lower())
     while True:
-        now = clock.now()
         known = await LoginAttempts.find_one({"_id": attempts_id})
+        now = clock.now()
         if known is None:
-            first = LoginAttempts(id=attempts_id, failures=1, blocked_until=now, expires_at=now + FORGOTTEN_AFTER)
+            first = LoginAttempts(id=attempts_id, failures=1, expires_at=now + FORGOTTEN_AFTER)
             try:
                 await first.insert()
             except DuplicateKeyError:
                 continue
             return
-        if known.blocked_until > now:
+        if known.blocked_until is not None and known.blocked_until > now:
             raise _blocked(known.blocked_until - now)
         failures = 1 if known.expires_at <= now else known.failures + 1
+        pause = pause_after(failures)
         counted = await LoginAttempts.get_pymongo_collection().update_one(
             {"_id": attempts_id, "failures": known.failures},
             {
                 "$set": {
                     "failures": failures,
-                    "blocked_until": now + pause_after(failures),
+                    "blocked_until": now + pause if pause else None,
                     "expires_at": now + FORGOTTEN_AFTER,
                     "updated_at": now,
                 },

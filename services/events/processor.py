@@ -15,6 +15,7 @@ import os
 import random
 import secrets
 import socket
+import time
 from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,6 +39,8 @@ log = structlog.get_logger(__name__)
 HANDLER_SECONDS = 50.0
 """A handler that takes longer is ended: MongoDB aborts a transaction after 60 s anyway."""
 LONGEST_DELAY = timedelta(minutes=5)
+MARK_SECONDS = 0.2
+"""What is done is marked at least this often, so that little is looked at again after a crash."""
 READ_AHEAD = 1000
 """Due events are looked up in stretches: on a long queue one look-up costs as much as the queue is long."""
 
@@ -88,7 +91,7 @@ class Processor:
         self.batch = batch
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._claims = 0
-        self._due: deque[tuple[str, int]] = deque()
+        self._due: deque[tuple[str, int, int]] = deque()
         self._look_for_abandoned_at = clock.now()
         self._claiming = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -156,6 +159,8 @@ class Processor:
             return Tally()
         renewal = asyncio.create_task(self._keep_lease(claim))
         marks: list[UpdateOne] = []
+        begun = 0
+        written = time.monotonic()
         tally = Tally()
         try:
             receipts = await self._receipts(events)
@@ -163,12 +168,15 @@ class Processor:
                 if self._stopping:
                     break
                 tally += await self._handle(event, receipts, marks)
+                begun += 1
+                if time.monotonic() - written > MARK_SECONDS:
+                    await _write(marks)
+                    marks, written = [], time.monotonic()
         finally:
             renewal.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await renewal
-            given_back = [_update(event.id, event.revision, FREE, attempts=-1) for event in events[len(marks) :]]
-            await _write(marks + given_back)
+            await _write(marks + [_update(event.id, event.revision, FREE, attempts=-1) for event in events[begun:]])
         return tally
 
     async def _claim(self, limit: int) -> tuple[str, list[EfiEvent]]:
@@ -179,7 +187,7 @@ class Processor:
                     self._due.extend(await self._look_up())
                 if not self._due:
                     return "", []
-                candidates = dict(self._due.popleft() for _ in range(min(limit, len(self._due))))
+                candidates = self._next(limit)
                 self._claims += 1
                 claim = f"{self.name}:{self._claims}"
                 now = clock.now()
@@ -194,11 +202,28 @@ class Processor:
                 if mine := [event for event in events if event.claimed_by == claim]:
                     return claim, mine
 
-    async def _look_up(self) -> list[tuple[str, int]]:
-        """Ids and revisions of due events: those whose worker has died first, then by when they became due."""
+    def _next(self, limit: int) -> dict[str, int]:
+        """Ids and revisions of what to claim together.
+
+        An event that was attempted before is taken by itself: should it be what killed a process, it must not take
+        those that were claimed with it along, time and again, until all of them are dead letters.
+        """
+        batch: dict[str, int] = {}
+        while self._due and len(batch) < limit:
+            event_id, revision, attempts = self._due[0]
+            if attempts and batch:
+                break
+            batch[event_id] = revision
+            self._due.popleft()
+            if attempts:
+                break
+        return batch
+
+    async def _look_up(self) -> list[tuple[str, int, int]]:
+        """Id, revision and attempts of due events: those whose worker has died first, then by when they became due."""
         now = clock.now()
         collection = EfiEvent.get_pymongo_collection()
-        fields = {"_id": 1, "revision": 1}
+        fields = {"_id": 1, "revision": 1, "attempts": 1}
         waiting = collection.find({"status": EventStatus.pending, "available_at": {"$lte": now}}, fields)
         due: list[dict[str, Any]] = []
         if now >= self._look_for_abandoned_at:
@@ -207,7 +232,7 @@ class Processor:
             due += await abandoned.limit(READ_AHEAD).to_list()
             self._look_for_abandoned_at = now + self.lease / 4
         due += await waiting.sort([("available_at", 1), ("_id", 1)]).limit(READ_AHEAD).to_list()
-        return [(found["_id"], found["revision"]) for found in due]
+        return [(found["_id"], found["revision"], found["attempts"]) for found in due]
 
     async def _keep_lease(self, claim: str) -> None:
         while True:

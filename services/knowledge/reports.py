@@ -1,4 +1,4 @@
-"""How far the knowledge can be trusted. The store adds up, so memory does not grow with the number of cards."""
+"""How far the knowledge can be trusted. Cards are added up or streamed: memory does not grow with their number."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from models.record import Record
 LISTED = 20
 """Cards that each list of single cards shows at most."""
 VEHICLES_LISTED = 100
+STRIDE = 1000
 ENOUGH = 3
 """Outcomes that a card needs before its evidence is called poor, in each period before its trend is called falling."""
 APPROVED = {"$match": {"status": FailureCardStatus.approved.value}}
@@ -109,78 +110,89 @@ async def confidence_report(*, days: int = 30, threshold: float = 0.5) -> Confid
     """The report of the last `days`: of vehicles the VEHICLES_LISTED with most cards, in other lists LISTED cards."""
     now = clock.now()
     since = now - timedelta(days=days)
-    levels = await _groups("$confidence_level")
-    subsystems = await _groups("$subsystem_category")
-    by_level = [
-        LevelGroup(**_sums(levels.get(level.value)), level=level) for level in sorted(ConfidenceLevel, key=_rank)
-    ]
-    never_used, never_used_count = await _never_used()
+    cells = await _cells()
+    levels, subsystems = _added_up(cells, 0), _added_up(cells, 1)
+    unused = sum(sums["never_used"] for sums in levels.values())
     return ConfidenceReport(
         generated_at=now,
         since=since,
         threshold=threshold,
-        by_level=by_level,
+        by_level=[LevelGroup(**_group(levels.get(level)), level=level) for level in _ORDER],
         by_subsystem=[
-            SubsystemGroup(**_sums(subsystems[kind.value]), subsystem_category=kind)
+            SubsystemGroup(**_group(subsystems[kind]), subsystem_category=kind)
             for kind in SubsystemCategory
-            if kind.value in subsystems
+            if kind in subsystems
         ],
         by_vehicle=await _vehicles(),
         gained=await _movers(since, rising=True),
         lost=await _movers(since, rising=False),
         weak=await _weak(threshold),
         falling=await _falling(since, timedelta(days=days)),
-        never_used=never_used,
-        never_used_count=never_used_count,
+        never_used=await _never_used(min(LISTED, unused)),
+        never_used_count=unused,
     )
 
 
 _ORDER = (ConfidenceLevel.verified, ConfidenceLevel.high, ConfidenceLevel.medium, ConfidenceLevel.low)
 
 
-def _rank(level: ConfidenceLevel) -> int:
-    return _ORDER.index(level)
-
-
 async def _rows(model: type[Record], pipeline: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return await (await model.get_pymongo_collection().aggregate(pipeline)).to_list()
 
 
-_GROUP_SUMS = {
+Sums = dict[str, float]
+_SUMS = {
     "cards": {"$sum": 1},
-    "mean_confidence": {"$avg": "$confidence_score"},
+    "confidence": {"$sum": "$confidence_score"},
     "never_used": {"$sum": {"$cond": [{"$eq": ["$usage_count", 0]}, 1, 0]}},
     "uses": {"$sum": "$usage_count"},
     "successes": {"$sum": "$success_count"},
 }
 
 
-def _sums(row: dict[str, Any] | None) -> dict[str, Any]:
-    empty = dict.fromkeys(_GROUP_SUMS, 0) | {"mean_confidence": 0.0}
-    return {name: (row or empty)[name] for name in _GROUP_SUMS}
+async def _cells() -> dict[tuple[str, str], Sums]:
+    """Sums over approved cards by level and subsystem: the store reads the cards once for both."""
+    key = {"level": "$confidence_level", "subsystem": "$subsystem_category"}
+    rows = await _rows(FailureCard, [APPROVED, {"$group": {"_id": key, **_SUMS}}])
+    return {(row["_id"]["level"], row["_id"]["subsystem"]): row for row in rows}
 
 
-async def _groups(key: str) -> dict[str, dict[str, Any]]:
-    rows = await _rows(FailureCard, [APPROVED, {"$group": {"_id": key, **_GROUP_SUMS}}])
-    return {row["_id"]: row for row in rows}
+def _added_up(cells: dict[tuple[str, str], Sums], axis: int) -> dict[str, Sums]:
+    totals: dict[str, Sums] = {}
+    for key, sums in cells.items():
+        total = totals.setdefault(key[axis], dict.fromkeys(_SUMS, 0))
+        for name in _SUMS:
+            total[name] += sums[name]
+    return totals
+
+
+def _group(sums: Sums | None) -> dict[str, Any]:
+    """The fields of a Group out of its sums."""
+    found = dict(sums or dict.fromkeys(_SUMS, 0))
+    confidence = found.pop("confidence")
+    counts = {name: found[name] for name in _SUMS if name != "confidence"}
+    return counts | {"mean_confidence": confidence / found["cards"] if found["cards"] else 0.0}
 
 
 async def _vehicles() -> list[VehicleGroup]:
-    """A card that names one model in several years counts once for it."""
-    vehicle = {"make": "$vehicle_models.make", "model": "$vehicle_models.model"}
-    taken = {name: {"$first": f"${name}"} for name in ("confidence_score", "usage_count", "success_count")}
-    rows = await _rows(
-        FailureCard,
-        [
-            APPROVED,
-            {"$unwind": "$vehicle_models"},
-            {"$group": {"_id": {"card": "$_id", **vehicle}, **taken}},
-            {"$group": {"_id": {"make": "$_id.make", "model": "$_id.model"}, **_GROUP_SUMS}},
-            {"$sort": {"cards": -1, "_id": 1}},
-            {"$limit": VEHICLES_LISTED},
-        ],
-    )
-    return [VehicleGroup(**_sums(row), make=row["_id"]["make"], model=row["_id"]["model"]) for row in rows]
+    """A card that names one model in several years counts once for it.
+
+    The cards stream through, three numbers and their vehicles each: what is held grows with models, not with cards. The
+    store itself would copy every card for each of its vehicles, at several times the cost.
+    """
+    fields = dict.fromkeys(("vehicle_models", "confidence_score", "usage_count", "success_count"), 1)
+    totals: dict[tuple[str, str], Sums] = {}
+    async for card in FailureCard.get_pymongo_collection().find({"status": FailureCardStatus.approved.value}, fields):
+        uses = card["usage_count"]
+        for vehicle in {(vehicle["make"], vehicle["model"]) for vehicle in card["vehicle_models"]}:
+            total = totals.setdefault(vehicle, dict.fromkeys(_SUMS, 0))
+            total["cards"] += 1
+            total["confidence"] += card["confidence_score"]
+            total["never_used"] += not uses
+            total["uses"] += uses
+            total["successes"] += card["success_count"]
+    most = sorted(totals, key=lambda vehicle: (-totals[vehicle]["cards"], vehicle))[:VEHICLES_LISTED]
+    return [VehicleGroup(**_group(totals[make, model]), make=make, model=model) for make, model in most]
 
 
 async def _movers(since: datetime, *, rising: bool) -> list[Mover]:
@@ -214,14 +226,15 @@ async def _movers(since: datetime, *, rising: bool) -> list[Mover]:
 
 
 async def _weak(threshold: float) -> list[CardLine]:
+    """Few cards have been used often: the index on `evidence_n` leads to them."""
     rows = await _rows(
         FailureCard,
         [
-            APPROVED,
-            {"$match": {"evidence_low": {"$lt": threshold}, "evidence_n": {"$gte": ENOUGH}}},
+            {"$match": {"evidence_n": {"$gte": ENOUGH}}},
+            {"$match": {"status": FailureCardStatus.approved.value, "evidence_low": {"$lt": threshold}}},
+            {"$project": _LINE_FIELDS},
             {"$sort": {"evidence_low": 1, "_id": 1}},
             {"$limit": LISTED},
-            {"$project": _LINE_FIELDS},
         ],
     )
     return [CardLine(**_line(row)) for row in rows]
@@ -278,12 +291,19 @@ async def _falling(since: datetime, period: timedelta) -> list[Falling]:
     ]
 
 
-async def _never_used() -> tuple[list[CardLine], int]:
-    """The oldest approved cards that nobody has used, and how many there are."""
-    unused = [APPROVED, {"$match": {"usage_count": 0}}]
-    counted = await _rows(FailureCard, [*unused, {"$group": {"_id": None, "n": {"$sum": 1}}}])
-    rows = await _rows(FailureCard, [*unused, {"$sort": {"_id": 1}}, {"$limit": LISTED}, {"$project": _LINE_FIELDS}])
-    return [CardLine(**_line(row)) for row in rows], counted[0]["n"] if counted else 0
+async def _never_used(wanted: int) -> list[CardLine]:
+    """The `wanted` oldest approved cards that nobody has used, read in strides until there are so many."""
+    found: list[CardLine] = []
+    after = ""
+    cards = FailureCard.get_pymongo_collection()
+    while len(found) < wanted:
+        rows = await cards.find({"_id": {"$gt": after}}, _LINE_FIELDS).sort("_id", 1).limit(STRIDE).to_list()
+        lines = [CardLine(**_line(row)) for row in rows if not row["usage_count"]]
+        found += [line for line in lines if line.status is FailureCardStatus.approved]
+        if len(rows) < STRIDE:
+            break
+        after = rows[-1]["_id"]
+    return found[:wanted]
 
 
 _LINE_FIELDS = {name: 1 for name in CardLine.__dataclass_fields__ if name != "failure_id"}

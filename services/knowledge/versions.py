@@ -1,5 +1,6 @@
 """The versions of a card: its whole content at every change, and what changed."""
 
+import re
 from typing import Any
 
 from app import clock
@@ -9,6 +10,7 @@ from models.record import ActorRef
 from services.knowledge.diff import Difference, differences
 from services.paging import Page
 
+_CURSOR = re.compile(r"[0-9]{1,9}")
 HISTORY_KEPT = 200
 """Entries of the version history that stay on the card; the versions themselves are all kept."""
 
@@ -40,7 +42,7 @@ async def list_versions(card_id: str, *, limit: int = 50, after: str | None = No
     """Newest first; the cursor is the number of the last version shown. Raises Invalid for any other."""
     query: dict[str, Any] = {"card_id": card_id}
     if after is not None:
-        if not (after.isascii() and after.isdecimal()):
+        if not _CURSOR.fullmatch(after):
             raise Invalid.field("after", "is not a cursor that this service gave out")
         query["version"] = {"$lt": int(after)}
     found = await CardVersion.find(query).sort([("version", -1)]).limit(limit + 1).to_list()

@@ -25,8 +25,7 @@ def suffered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Load]:
     """A data directory whose service was killed three times under load, and what had been acknowledged."""
     data_dir = tmp_path_factory.mktemp("data")
     knowledge.prepare(data_dir, 10)
-    load, _ = suffer(data_dir, kills=KILLS, longest=0.5, chance=random.Random(), least=20)
-    return data_dir, load
+    return data_dir, suffer(data_dir, kills=KILLS, longest=0.5, chance=random.Random(), least=20)
 
 
 @pytest.mark.timeout(300)

@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import replace
-from time import perf_counter
+from time import thread_time
 
 import pytest
 
@@ -125,10 +125,10 @@ def test_a_thousand_cards_answer_quickly(scorer: str) -> None:
     times = []
     for n in range(0, 1000, 10):
         case = Case(f"the contactor is open when driving in wet weather, marker{n} P{n:04X}", vehicle=vehicle)
-        begun = perf_counter()
+        begun = thread_time()
         assert ids(matcher.match(case, scorer=scorer))[0] == f"fc_{n}"
-        times.append(perf_counter() - begun)
-    # Far above what is measured (see benchmarks), so that only a change of order shows on a loaded machine.
+        times.append(thread_time() - begun)
+    # Processor time, and far above what is measured (see benchmarks): only a change of order shows.
     assert sorted(times)[len(times) // 2] < 0.05
 
 

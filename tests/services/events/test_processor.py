@@ -16,7 +16,7 @@ from models.enums import EventStatus
 from models.event import CardUsed, EfiEvent, EventReceipt, EventType, TicketClosed, TicketCreated
 from services.events import record
 from services.events.handler import Handler, Handlers, handles_as
-from services.events.processor import Processor
+from services.events.processor import Processor, _write
 from services.events.record import record_all
 
 pytestmark = pytest.mark.usefixtures("store", "as_system")
@@ -196,6 +196,42 @@ async def test_an_event_that_kills_whoever_takes_it_ends_as_a_dead_letter():
     assert (await processor(table(counts), max_attempts=3).process_pending(1)).dead == 1
     assert await status_of(event) == EventStatus.dead
     assert not await counted()
+
+
+async def test_what_is_done_is_marked_while_the_batch_goes_on(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("services.events.processor.MARK_SECONDS", 0)
+    leave = asyncio.Event()
+
+    @handles_as("counting")
+    async def last_one_lingers(event: EfiEvent) -> None:
+        if event.subject_id == "tkt_last":
+            await leave.wait()
+
+    first, last = await happen(TicketCreated(ticket_id="tkt_1"), TicketCreated(ticket_id="tkt_last"))
+    working = asyncio.create_task(processor(table(last_one_lingers)).process_pending(2))
+    await until(lambda: _is(first, EventStatus.processed))
+    assert await status_of(last) == EventStatus.processing
+    leave.set()
+    assert (await working).processed == 2
+
+
+async def test_an_event_that_kills_a_process_does_not_take_others_along():
+    """Whoever has it in hand dies before anything is marked, be it done or not begun."""
+    killer, *innocent = await happen(*(TicketCreated(ticket_id=f"tkt_{n}") for n in range(6)))
+    for _ in range(12):
+        subject = processor(table(counts), lease_seconds=0.001, max_attempts=4)
+        _, claimed = await subject._claim(10)
+        marks: list[Any] = []
+        for event in claimed:
+            if event.id == killer.id and event.attempts <= 4:
+                break
+            await subject._handle(event, {}, marks)
+        else:
+            await _write(marks)
+        await asyncio.sleep(0.01)
+    assert [await status_of(event) for event in innocent] == [EventStatus.processed] * 5
+    assert await status_of(killer) == EventStatus.dead
+    assert await counted() == {f"tkt_{n}": 1 for n in range(1, 6)}
 
 
 async def test_a_long_handler_keeps_its_lease():

@@ -92,8 +92,9 @@ async def test_an_edit_makes_a_version():
     oldest = await versions.list_versions(card.id, limit=1, after=newest.next)
     assert [version.version for version in newest.items + oldest.items] == [2, 1]
     assert oldest.next is None
-    with pytest.raises(Invalid):
-        await versions.list_versions(card.id, after="x")
+    for nonsense in ("x", "9" * 40):
+        with pytest.raises(Invalid):
+            await versions.list_versions(card.id, after=nonsense)
     found = {difference.field: difference for difference in await versions.diff(card.id, 1, 2)}
     old = a_card().root_cause
     assert found["root_cause"] == Difference("root_cause", Change.changed, old, "Open resistor")

@@ -1,6 +1,6 @@
 """The learning loop on a real store: people, services, the processor with its handlers, the live index."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +14,9 @@ from models.enums import EventStatus, FailureMode, ResolutionOutcome, SubsystemC
 from models.event import EfiEvent
 from models.failure_card import CardContent, FailureCard
 from models.symptom import SymptomContent
-from models.technician_action import ActionContent, TechnicianAction
+from models.technician_action import ActionContent, ActionPart, AttemptedDiagnostic, TechnicianAction
 from models.ticket import Resolution, Ticket, TicketContent
+from models.types import Measurement
 from services.accounts.sessions import actor_of
 from services.diagnosis import matches
 from services.diagnosis.live_index import LiveIndex
@@ -26,6 +27,31 @@ from services.workflows import HANDLERS
 from services.workflows.rights import RIGHTS
 
 RETURN_WINDOW = timedelta(days=30)
+
+
+DISCOVERY: dict[str, Any] = {
+    "new_failure_discovered": True,
+    "new_failure_description": "Charging port latch sensor corroded by water. It reads open though the plug is locked.",
+    "new_failure_root_cause": "Water ingress through a cracked gasket corrodes the latch sensor.",
+    "new_failure_resolution": "Replaced the latch sensor and the gasket.",
+    "observations": ["green deposit on the sensor pins", "gasket cracked at the lower edge"],
+    "measurements": [Measurement(quantity="resistance", value=2.4, unit="MΩ", point="latch sensor pins 1-2")],
+    "attempted_diagnostics": [
+        AttemptedDiagnostic(
+            hypothesis="latch sensor",
+            check_performed="Measure the sensor with the plug locked",
+            result="open instead of below 5 Ω",
+            confirmed=True,
+            tools_used=["multimeter"],
+        ),
+        AttemptedDiagnostic(check_performed="Check the pilot line", result="fine", confirmed=False),
+    ],
+    "resolution_steps_followed": ["Isolate the HV system", "Replace sensor and gasket"],
+    "parts_used": [ActionPart(part_name="Latch sensor", part_number="LS-20"), ActionPart(part_name="Gasket")],
+    "resolution_time_minutes": 45,
+    "diagnostic_time_minutes": 30,
+}
+"""What an action says of a failure that no card describes."""
 
 
 class Workshop:
@@ -119,3 +145,10 @@ async def workshop(store: GuardedDatabase, monkeypatch: pytest.MonkeyPatch) -> A
     yield workshop
     matches.serve(None)
     await live.stop()
+
+
+@pytest.fixture
+def seeing() -> Iterator[None]:
+    """Reads as the system."""
+    with acting_as(system("test")):
+        yield

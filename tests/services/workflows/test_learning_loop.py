@@ -7,41 +7,22 @@ from typing import Any
 
 import pytest
 
-from app import clock, database
-from app.security import acting_as, system
+from app import clock
 from models.enums import (
     EventStatus,
-    FailureCardStatus,
-    FailureMode,
-    NodeType,
     ResolutionOutcome,
-    ReviewStatus,
-    SourceType,
     SubsystemCategory,
 )
-from models.event import EfiEvent, EventReceipt, EventType
-from models.failure_card import FailureCard, Review
+from models.event import EfiEvent, EventType
 from models.knowledge_relation import KnowledgeRelation
 from models.learning import CardOutcome
-from models.notification import Notification
-from models.technician_action import ActionPart, AttemptedDiagnostic, RejectedHypothesis
+from models.technician_action import ActionPart, RejectedHypothesis
 from models.ticket import Ticket
-from models.types import Measurement
 from services.diagnosis import matches
-from services.knowledge import confidence, lifecycle
-from services.repairs import ticket_moves
-from services.workflows import HANDLERS
-from services.workflows.rights import GRANTS
+from services.knowledge import confidence
 from tests.services.workflows.conftest import Workshop
 
 FAILED, PARTIAL, SUCCESS = ResolutionOutcome.failed, ResolutionOutcome.partial, ResolutionOutcome.success
-
-
-@pytest.fixture
-def seeing() -> Any:
-    """Reads as the system."""
-    with acting_as(system("test")):
-        yield
 
 
 async def test_a_new_ticket_is_given_the_known_failures(workshop: Workshop, seeing: None):
@@ -260,174 +241,3 @@ async def test_rejected_cards_and_ratings_are_counted(workshop: Workshop, seeing
     assert (await workshop.fresh(rejected)).rejected_count == 1
     rated = await workshop.fresh(used)
     assert (rated.ratings_count, rated.ratings_sum, rated.rejected_count) == (1, 4, 0)
-
-
-DISCOVERY: dict[str, Any] = {
-    "new_failure_discovered": True,
-    "new_failure_description": "Charging port latch sensor corroded by water. It reads open though the plug is locked.",
-    "new_failure_root_cause": "Water ingress through a cracked gasket corrodes the latch sensor.",
-    "new_failure_resolution": "Replaced the latch sensor and the gasket.",
-    "observations": ["green deposit on the sensor pins", "gasket cracked at the lower edge"],
-    "measurements": [Measurement(quantity="resistance", value=2.4, unit="MΩ", point="latch sensor pins 1-2")],
-    "attempted_diagnostics": [
-        AttemptedDiagnostic(
-            hypothesis="latch sensor",
-            check_performed="Measure the sensor with the plug locked",
-            result="open instead of below 5 Ω",
-            confirmed=True,
-            tools_used=["multimeter"],
-        ),
-        AttemptedDiagnostic(check_performed="Check the pilot line", result="fine", confirmed=False),
-    ],
-    "resolution_steps_followed": ["Isolate the HV system", "Replace sensor and gasket"],
-    "parts_used": [ActionPart(part_name="Latch sensor", part_number="LS-20"), ActionPart(part_name="Gasket")],
-    "resolution_time_minutes": 45,
-    "diagnostic_time_minutes": 30,
-}
-
-
-async def test_a_discovery_becomes_a_draft_that_waits_for_an_expert_and_then_is_found(workshop: Workshop, seeing: None):
-    ticket = await workshop.ticket(
-        "Scooter stops charging",
-        description="Charging breaks off when it rains.",
-        vehicle_make="Ather",
-        vehicle_model="450X",
-        vehicle_mileage_km=18500,
-        vehicle_firmware="7.1",
-        error_codes_reported=["P0D26"],
-        priority="high",
-    )
-    action = await workshop.action(ticket, **DISCOVERY)
-    await workshop.settle()
-
-    draft = await FailureCard.find_one({"source_action_id": action.id})
-    assert draft is not None
-    assert draft.title == "[DRAFT] Charging port latch sensor corroded by water"
-    assert (draft.status, draft.source_type) == (FailureCardStatus.draft, SourceType.field_discovery)
-    assert (draft.confidence_score, draft.confidence_level) == (0.3, "low")
-    assert (draft.source_ticket_id, draft.source_garage_id, draft.created_by) == (
-        ticket.id,
-        workshop.site.id,
-        workshop.technician.id,
-    )
-    assert "green deposit on the sensor pins" in draft.description
-    assert "resistance at latch sensor pins 1-2: 2.4 MΩ" in draft.description
-    assert draft.root_cause == DISCOVERY["new_failure_root_cause"]
-    assert [step.action for step in draft.resolution_steps] == DISCOVERY["resolution_steps_followed"]
-    assert sum(step.duration_minutes for step in draft.resolution_steps) == 45
-    assert [step.action for step in draft.verification_steps] == ["Measure the sensor with the plug locked"]
-    assert [(part.part_name, part.part_number) for part in draft.required_parts] == [
-        ("Latch sensor", "LS-20"),
-        ("Gasket", ""),
-    ]
-    assert draft.symptom_codes == ["SYM_CHRG_001"]
-    assert draft.subsystem_category == SubsystemCategory.charger
-    assert draft.failure_mode == FailureMode.degradation
-    assert draft.severity == "high"
-    assert draft.error_codes == ["P0D26"]
-    assert draft.signature_hash.startswith("s1:")
-    assert {"latch", "sensor"} <= set(draft.keywords)
-    (vehicle,) = draft.vehicle_models
-    assert (vehicle.make, vehicle.model, vehicle.year_from) == ("Ather", "450X", None)
-    assert {(c.condition, c.value) for c in draft.failure_conditions} == {
-        ("mileage", "18500"),
-        ("firmware version", "7.1"),
-    }
-
-    edges = await KnowledgeRelation.find({"$or": [{"source_id": draft.id}, {"target_id": draft.id}]}).to_list()
-    assert {edge.source_type for edge in edges} | {edge.target_type for edge in edges} == set(NodeType)
-    review = await Review.find_one({"card_id": draft.id})
-    assert review is not None
-    assert (review.status, review.open, review.source_ticket_id) == (ReviewStatus.waiting, True, ticket.id)
-    told = await Notification.find({"dedupe_key": f"{review.id}:waiting"}).to_list()
-    assert {message.user_id for message in told} == {workshop.expert.id, workshop.second_expert.id}
-    assert "[DRAFT]" in told[0].subject
-
-    next_ticket = await workshop.ticket("Latch sensor corroded, scooter stops charging")
-    await workshop.settle()
-    assert draft.id not in (await workshop.fresh(next_ticket)).suggested_failure_cards
-    with acting_as(workshop.expert):
-        await lifecycle.decide(review, ReviewStatus.approved, "good find")
-    next_ticket = await workshop.ticket("Latch sensor corroded, scooter stops charging")
-    await workshop.settle()
-    assert (await workshop.fresh(next_ticket)).suggested_failure_cards[0] == draft.id
-    assert await Notification.find_one({"user_id": workshop.technician.id, "subject": {"$regex": "^Approved"}})
-
-
-async def test_a_discovery_delivered_twice_makes_one_draft(workshop: Workshop, seeing: None):
-    ticket = await workshop.ticket()
-    action = await workshop.action(ticket, **DISCOVERY)
-    await workshop.settle()
-    discovered = await EfiEvent.find_one({"event_type": EventType.failure_discovered})
-    assert discovered is not None
-    # Even without a receipt, as when a handler was renamed meanwhile.
-    await EventReceipt.find({"event_id": discovered.id}).delete()
-    await workshop.processor._handle(discovered, {}, [])
-    assert await FailureCard.find({"source_action_id": action.id}).count() == 1
-    assert await Review.find().count() == 1
-
-
-async def test_a_bare_discovery_is_drafted_too(workshop: Workshop, seeing: None):
-    ticket = await workshop.ticket("Something", category="motor")
-    await workshop.action(ticket, new_failure_discovered=True, new_failure_description="Odd")
-    await workshop.settle()
-    draft = await FailureCard.find_one({"source_ticket_id": ticket.id})
-    assert draft is not None
-    assert draft.title == "[DRAFT] Odd"
-    assert draft.root_cause == "Under investigation"
-    assert [step.action for step in draft.resolution_steps] == ["Resolution pending"]
-    assert draft.subsystem_category == SubsystemCategory.motor
-    assert not draft.vehicle_models
-
-
-async def test_the_author_hears_why_a_draft_was_sent_back(workshop: Workshop, seeing: None):
-    ticket = await workshop.ticket()
-    action = await workshop.action(ticket, **DISCOVERY)
-    await workshop.settle()
-    draft = await FailureCard.find_one({"source_action_id": action.id})
-    assert draft is not None
-    with acting_as(workshop.expert):
-        await lifecycle.reject(draft, "Which gasket? Please add a photo.")
-    await workshop.settle()
-    message = await Notification.find_one({"user_id": workshop.technician.id})
-    assert message is not None
-    assert message.subject.startswith("Sent back: ")
-    assert message.body == "Which gasket? Please add a photo."
-
-
-async def test_every_handler_works_within_the_rights_of_its_agent_and_has_a_name_of_its_own(workshop: Workshop):
-    handlers = [handler for handlers in HANDLERS.values() for handler in handlers]
-    assert {handler.agent for handler in handlers} == set(GRANTS)
-    assert len({handler.name for handler in handlers}) == len({id(handler) for handler in handlers})
-
-
-@pytest.mark.parametrize("agent", sorted(GRANTS))
-async def test_no_right_is_granted_that_is_not_needed(workshop: Workshop, agent: str):
-    """Every grant is used somewhere in the learning loop: what is seen here is what the table may say, no more."""
-    used: set[tuple[str, database.Access]] = set()
-    database.guard.observe = lambda actor, collection, access, _: (
-        used.add((collection, access)) if actor.id == f"agent:{agent}" else None
-    )
-    try:
-        await _everything(workshop)
-    finally:
-        database.guard.observe = None
-    granted = {(model.Settings.name, access) for model, accesses in GRANTS[agent].items() for access in accesses}
-    assert granted == used
-
-
-async def _everything(workshop: Workshop) -> None:
-    card = await workshop.approved_card()
-    ticket = await workshop.ticket("Stops charging")
-    with acting_as(workshop.expert):
-        await ticket_moves.assign(ticket, workshop.technician.id)
-    rejected = [RejectedHypothesis(hypothesis="fuse", card_id=card.id, reason_rejected="whole")]
-    await workshop.action(ticket, **DISCOVERY, rejected_hypotheses=rejected)
-    await workshop.action(ticket, failure_card_used=card.id, failure_card_accuracy_rating=5)
-    await workshop.resolve(ticket)
-    await workshop.settle()
-    await workshop.reopen(ticket)
-    await workshop.action(ticket, failure_card_used=card.id)
-    await workshop.resolve(ticket)
-    await workshop.reopen(ticket)
-    await workshop.settle()

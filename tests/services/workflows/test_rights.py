@@ -1,0 +1,49 @@
+"""Agents touch what the table grants them, and the table grants nothing else."""
+
+import pytest
+
+from app import database
+from app.security import acting_as
+from models.technician_action import RejectedHypothesis
+from services.repairs import ticket_moves
+from services.workflows import HANDLERS
+from services.workflows.rights import GRANTS
+from tests.services.workflows.conftest import DISCOVERY, Workshop
+
+
+async def test_every_handler_works_within_the_rights_of_its_agent_and_has_a_name_of_its_own(workshop: Workshop):
+    handlers = [handler for handlers in HANDLERS.values() for handler in handlers]
+    assert {handler.agent for handler in handlers} == set(GRANTS)
+    assert len({handler.name for handler in handlers}) == len({id(handler) for handler in handlers})
+
+
+@pytest.mark.parametrize("agent", sorted(GRANTS))
+async def test_no_right_is_granted_that_is_not_needed(workshop: Workshop, agent: str):
+    """Every grant is used somewhere in the learning loop: what is seen here is what the table may say, no more."""
+    used: set[tuple[str, database.Access]] = set()
+    database.guard.observe = lambda actor, collection, access, _: (
+        used.add((collection, access)) if actor.id == f"agent:{agent}" else None
+    )
+    try:
+        await _everything(workshop)
+    finally:
+        database.guard.observe = None
+    granted = {(model.Settings.name, access) for model, accesses in GRANTS[agent].items() for access in accesses}
+    assert granted == used
+
+
+async def _everything(workshop: Workshop) -> None:
+    card = await workshop.approved_card()
+    ticket = await workshop.ticket("Stops charging")
+    with acting_as(workshop.expert):
+        await ticket_moves.assign(ticket, workshop.technician.id)
+    rejected = [RejectedHypothesis(hypothesis="fuse", card_id=card.id, reason_rejected="whole")]
+    await workshop.action(ticket, **DISCOVERY, rejected_hypotheses=rejected)
+    await workshop.action(ticket, failure_card_used=card.id, failure_card_accuracy_rating=5)
+    await workshop.resolve(ticket)
+    await workshop.settle()
+    await workshop.reopen(ticket)
+    await workshop.action(ticket, failure_card_used=card.id)
+    await workshop.resolve(ticket)
+    await workshop.reopen(ticket)
+    await workshop.settle()
