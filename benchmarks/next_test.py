@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     rng = np.random.default_rng(2026)
     trees = _trees(options.cards, options.tests)
-    posing, deciding = [], []
+    posing, deciding, computed = [], [], []
     for turn in range(options.decisions + WARM_UP):
         started = time.perf_counter()
         if turn % 20 == 0:
@@ -36,10 +36,15 @@ def run(options: argparse.Namespace) -> Report:
             posing.append(time.perf_counter() - started)
         answered = rng.choice(options.tests, size=int(rng.integers(0, 30)), replace=False)
         found = Findings({int(test): bool(rng.random() < 0.5) for test in answered})
-        started = time.perf_counter()
+        started, computing = time.perf_counter(), time.process_time()
         planner.decide(found)
         deciding.append(time.perf_counter() - started)
-    rows = {"next test": milliseconds(deciding[WARM_UP:]), "setting the problem up": milliseconds(posing)}
+        computed.append(time.process_time() - computing)
+    rows = {
+        "next test": milliseconds(deciding[WARM_UP:]),
+        "next test, processor time": milliseconds(computed[WARM_UP:]),
+        "setting the problem up": milliseconds(posing),
+    }
     passed = (rows["next test"]["p99 ms"] or 0) < LIMIT_MS
     title = f"The next test of {options.tests} for {options.cards} candidate cards"
     return Report(title, rows, [f"Required: p99 below {LIMIT_MS:g} ms."], passed)

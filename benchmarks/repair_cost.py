@@ -2,8 +2,8 @@
 
 Two fleets. *Starter*: the starter cards with their trees and prices; a complaint is two phrases of the symptom library
 for two symptoms of the failure, never the card's own text, and goes through the real matcher. *Synthetic*: random trees
-that share checks, random prices, and match probabilities that are a noisy copy of the true ones. One vehicle in ten has a
-failure that no card describes. `benchmarks.workshop` says how vehicles answer, independently of the planner's model.
+that share checks, random prices, and match probabilities that are a noisy copy of the true ones. One vehicle in ten has
+a failure that no card describes. `benchmarks.workshop` says how vehicles answer, independently of the planner's model.
 
 "After n repairs": guided diagnosis with the likelihoods learnt from n earlier vehicles of the same fleet.
 """
@@ -27,12 +27,12 @@ from benchmarks.workshop import (
     guided,
     most_probable,
 )
-from matching import CardIndex, Case, Matcher, Relation, Symptom
+from matching import CardIndex, Case, Matcher, Relation, Symptom, Vehicle
 from models.failure_card import CardContent, DiagnosticNode, DiagnosticTree
 from seeds.starter import load_starter
 from services.diagnosis.guided import likelihoods
 from services.diagnosis.guided.catalogue import build
-from services.diagnosis.guided.economics import Repair
+from services.diagnosis.guided.economics import Economics, Repair
 from services.diagnosis.guided.likelihoods import ANY_CARD, Counts
 from services.diagnosis.guided.planner import Planner
 from services.diagnosis.guided.problem import repair_of, spread
@@ -56,6 +56,7 @@ class Fleet:
     trees: Trees
     repairs: Mapping[str, Repair]
     arrive: Callable[[np.random.Generator], tuple[str, Priors]]
+    economics: Economics
 
 
 @dataclass
@@ -79,31 +80,33 @@ class Ledger:
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--vehicles", type=int, default=120, help="per seed and fleet")
+    parser.add_argument("--hand-over", type=float, default=Economics().hand_over, help="cost of giving up")
     parser.add_argument("--learn-from", type=int, default=200, help="earlier repairs of the same fleet")
 
 
 def run(options: argparse.Namespace) -> Report:
     rows: dict[str, Figures] = {}
     passed = True
-    starter = starter_fleet()
+    economics = Economics(hand_over=options.hand_over)
+    starter = starter_fleet(economics)
     for name, make, mimicry in (
         ("starter, telling checks", lambda rng: starter, DISCRIMINATING),
         ("starter, confusing checks", lambda rng: starter, CONFUSING),
-        ("synthetic, telling checks", synthetic_fleet, DISCRIMINATING),
+        ("synthetic, telling checks", lambda rng: synthetic_fleet(rng, economics), DISCRIMINATING),
     ):
         ledgers = [
             simulate(make(rng), World(mimicry, rng), options.vehicles, options.learn_from, rng)
             for rng in (np.random.default_rng([2026, seed]) for seed in range(options.seeds))
         ]
         rows |= {f"{name}: {label}": figures for label, figures in _compared(ledgers).items()}
-        passed &= all(
-            (rows[f"{name}: guided"][column] or 0) >= 100 * REQUIRED for column in ("saves %", "saves % of avoidable")
-        )
+        if mimicry is DISCRIMINATING:
+            passed &= (rows[f"{name}: guided"]["saves avoidable %"] or 0) >= 100 * REQUIRED
     notes = [
         "Cost until the vehicle is repaired: checks, wrong repairs, hand-over, and the right repair, which nobody gets "
-        "round; avoidable is the same without the right repair. Savings against the fixed tree, with the 95 % interval "
-        "of the mean over seeds. The fixed tree gives up after the number of trees that suits it best.",
-        f"Required: {REQUIRED:.0%} below the fixed tree.",
+        "round; avoidable is the same without the right repair. Savings against the fixed tree, ± the 95 % interval of "
+        "the mean over seeds. Wrong parts: vehicles with a repair that was not needed. Given up: handed over.",
+        "The fixed tree gives up after the number of trees that suits it best in each fleet.",
+        f"Required where checks are telling: {REQUIRED:.0%} less of what is avoidable than by the fixed tree.",
     ]
     return Report("Cost to the right repair", rows, notes, passed)
 
@@ -146,7 +149,7 @@ def _planner(
 ) -> Planner:
     catalogue = build({card_id: fleet.trees[card_id] for card_id in cards})
     table = likelihoods.table(catalogue, learnt)
-    return Planner(catalogue, prior, table, [fleet.repairs[card_id] for card_id in cards])
+    return Planner(catalogue, prior, table, [fleet.repairs[card_id] for card_id in cards], fleet.economics)
 
 
 def _learn(fleet: Fleet, world: World, repairs: int, rng: np.random.Generator) -> dict[tuple[str, str], Counts]:
@@ -177,15 +180,15 @@ def _figures(ours: Sequence[Ledger], peer: Sequence[Ledger]) -> Figures:
     saves = [1 - np.mean(a.total) / np.mean(b.total) for a, b in zip(ours, peer, strict=True)]
     avoids = [1 - np.mean(a.avoidable) / np.mean(b.avoidable) for a, b in zip(ours, peer, strict=True)]
     return {
-        "mean cost": round(float(np.mean([np.mean(one.total) for one in ours]))),
+        "cost": round(float(np.mean([np.mean(one.total) for one in ours]))),
         "avoidable": round(float(np.mean([np.mean(one.avoidable) for one in ours]))),
         "wrong parts %": round(100 * float(np.mean([np.mean(one.wrong) for one in ours])), 1),
-        "handed over %": round(100 * float(np.mean([np.mean(one.handed_over) for one in ours])), 1),
+        "given up %": round(100 * float(np.mean([np.mean(one.handed_over) for one in ours])), 1),
         "checks": round(float(np.mean([np.mean(one.tests) for one in ours])), 1),
         "saves %": round(100 * float(np.mean(saves)), 1),
-        "± %": round(100 * _half_interval(saves), 1),
-        "saves % of avoidable": round(100 * float(np.mean(avoids)), 1),
-        "± % of avoidable": round(100 * _half_interval(avoids), 1),
+        "±": round(100 * _half_interval(saves), 1),
+        "saves avoidable %": round(100 * float(np.mean(avoids)), 1),
+        "± avoidable": round(100 * _half_interval(avoids), 1),
     }
 
 
@@ -193,7 +196,7 @@ def _half_interval(values: Sequence[float]) -> float:
     return 1.96 * float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
-def starter_fleet() -> Fleet:
+def starter_fleet(economics: Economics | None = None) -> Fleet:
     """The starter cards, behind the matcher that serves them."""
     known = load_starter()
     cards = dict(known.cards)
@@ -211,15 +214,25 @@ def starter_fleet() -> Fleet:
         codes = cards[key].symptom_codes
         named = rng.choice(codes, size=min(2, len(codes)), replace=False)
         text = ". ".join(str(rng.choice(phrases[code])) for code in named)
-        found = matcher.match(Case(text=text), scorer="calibrated", limit=CANDIDATES + 1).candidates
+        case = Case(text=text, vehicle=_vehicle(cards[key], rng))
+        result = matcher.match(case, scorer="calibrated", limit=CANDIDATES + 1)
         known_to_us = rng.random() >= UNKNOWN_SHARE
-        kept = [one for one in found if known_to_us or one.card_id != key][:CANDIDATES]
-        shares, unknown = spread([one.probability or 0.0 for one in kept])
+        kept = [one for one in result.candidates if known_to_us or one.card_id != key][:CANDIDATES]
+        shares, unknown = spread([one.probability or 0.0 for one in kept], result.none_probability or 0.0)
         priors = {one.card_id: share for one, share in zip(kept, shares, strict=True)}
         return key if known_to_us else UNKNOWN, (priors, unknown)
 
     trees = {key: card.diagnostic_tree for key, card in cards.items() if card.diagnostic_tree is not None}
-    return Fleet(trees, {key: repair_of(card.model_dump()) for key, card in cards.items()}, arrive)
+    repairs = {key: repair_of(card.model_dump()) for key, card in cards.items()}
+    return Fleet(trees, repairs, arrive, economics or Economics())
+
+
+def _vehicle(card: CardContent, rng: np.random.Generator) -> Vehicle:
+    """One of the vehicles that the card is about, if it names any."""
+    if not card.vehicle_models:
+        return Vehicle()
+    one = card.vehicle_models[int(rng.integers(len(card.vehicle_models)))]
+    return Vehicle(make=one.make, model=one.model or None, year=one.year_from)
 
 
 def _stored(key: str, card: CardContent) -> dict[str, object]:
@@ -232,7 +245,7 @@ def _stored(key: str, card: CardContent) -> dict[str, object]:
 CARDS = 30
 
 
-def synthetic_fleet(rng: np.random.Generator) -> Fleet:
+def synthetic_fleet(rng: np.random.Generator, economics: Economics | None = None) -> Fleet:
     """Random cards: trees of two to six checks out of a pool that they share, prices over two orders of magnitude."""
     pool = [f"Does signal number {n} of the vehicle lie within its limits?" for n in range(CARDS * 3)]
     trees = {f"card{n}": _tree(rng, pool) for n in range(CARDS)}
@@ -255,7 +268,7 @@ def synthetic_fleet(rng: np.random.Generator) -> Fleet:
             priors.pop(cause, None)
         return cause if known_to_us else UNKNOWN, (priors, 0.15)
 
-    return Fleet(trees, repairs, arrive)
+    return Fleet(trees, repairs, arrive, economics or Economics())
 
 
 def _tree(rng: np.random.Generator, pool: Sequence[str]) -> DiagnosticTree:

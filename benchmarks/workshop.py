@@ -35,7 +35,7 @@ class World:
     _ways: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
 
     def vehicle(self, cause: str, catalogue: Catalogue) -> dict[int, bool]:
-        """One vehicle with this failure (a card's id, or UNKNOWN): the answer to every test, in the test's own sense."""
+        """One vehicle with this failure (a card's id, or UNKNOWN): what it answers to every test, in its own sense."""
         own = self._own_way(cause, catalogue)
         answers = {}
         for number, test in enumerate(catalogue.tests):

@@ -153,7 +153,7 @@ async def _priors(ticket: Ticket, session: DiagnosisSession | None) -> tuple[dic
     except Unavailable:
         return {}, 1.0
     found = matched.result.candidates
-    shares, unknown = spread([one.probability or 0.0 for one in found])
+    shares, unknown = spread([one.probability or 0.0 for one in found], matched.result.none_probability or 0.0)
     return {one.card_id: share for one, share in zip(found, shares, strict=True)}, unknown
 
 

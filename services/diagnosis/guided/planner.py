@@ -23,10 +23,10 @@ SURE = 0.9
 """Probability from which a card counts as confirmed even if its tree has not reached its end."""
 GONE = 0.02
 """Probability below which a card counts as ruled out, if evidence and not the match brought it there."""
-ROUTES_WEIGHED = 12
+ROUTES_WEIGHED = 8
 """Trees that are followed to their verdict, by probability of their card; the other cards' next tests are still weighed
 by one answer."""
-LOOKED_INTO = 12
+LOOKED_INTO = 8
 """Tests for which it is also weighed what one more tree would bring after their answer."""
 
 
@@ -248,8 +248,7 @@ class Planner:
         cost = self.outlook(beliefs).cost
         if not routes.cards:
             return cost
-        rows, causes = beliefs.shape
-        ways = len(routes.cards)
+        rows, ways = len(beliefs), len(routes.cards)
         pairs = np.repeat(beliefs, ways, axis=0), np.tile(routes.confirm, (rows, 1))
         chance, confirmed, ruled_out = _split(*pairs)
         ends = self.outlook(np.concatenate([confirmed, ruled_out])).cost

@@ -56,8 +56,9 @@ async def start(ticket_id: str, *, tools_missing: list[str] | None = None) -> Di
         ticket = await _ticket(ticket_id)
         check_workable(ticket.status, "diagnosed")
         options = MatchOptions(scorer=SCORER, limit=CANDIDATES)
-        matched = (await matches.match(ticket_case(ticket), options)).result.candidates
-        shares, unknown = spread([match.probability or 0.0 for match in matched])
+        result = (await matches.match(ticket_case(ticket), options)).result
+        matched = result.candidates
+        shares, unknown = spread([one.probability or 0.0 for one in matched], result.none_probability or 0.0)
         variant = confidence.variant_of(ticket)
         evidence = await confidence.evidence_on([match.card_id for match in matched], variant)
         candidates = [
