@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     evidence_half_life_days: int = Field(default=365, ge=1)
     labour_rate_per_hour: float = Field(default=720, gt=0, description="What an hour in the workshop costs.")
     hand_over_cost: float = Field(
-        default=6000, gt=0, description="Of giving a vehicle up to an expert, beyond the repair that follows."
+        default=15_000, gt=0, description="Of giving a vehicle up to an expert, beyond the repair that follows."
     )
     expensive_part_cost: float = Field(
         default=3000, ge=0, description="From here on, a part is not handed out before a cheap decisive check is made."

@@ -153,14 +153,15 @@ def _planner(
 
 
 def _learn(fleet: Fleet, world: World, repairs: int, rng: np.random.Generator) -> dict[tuple[str, str], Counts]:
-    """Counts as the service keeps them: answers of guided repairs that helped, for the card that helped and for all."""
+    """Counts as the service keeps them: answers on vehicles whose cause was found, for the card and for all cards."""
     counts: dict[tuple[str, str], Counts] = {}
     for _ in range(repairs):
         planner, job_of = _arrival(fleet, world, rng, counts)
         job = _done(job_of(planner), guided)
-        if job.handed_over:
+        # Whoever takes a vehicle over finds its cause, and the ticket is resolved by that card.
+        if job.cause is None:
             continue
-        card = planner.catalogue.cards[job.found.repairs_in_vain[-1]]
+        card = planner.catalogue.cards[job.cause]
         for test, yes in job.found.answers.items():
             for who in (card, ANY_CARD):
                 key = (who, planner.catalogue.tests[test].id)

@@ -3,6 +3,7 @@
 from routes.api import (
     auth,
     diagnosis_sessions,
+    diagnostic_trees,
     events,
     failure_cards,
     health,
@@ -31,6 +32,7 @@ ROUTERS = [
     vehicles.router,
     tickets.router,
     diagnosis_sessions.router,
+    diagnostic_trees.router,
     missed_checks.router,
     technician_actions.router,
     part_usage.router,

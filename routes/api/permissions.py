@@ -72,6 +72,9 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "GET /api/efi/technician-actions": STAFF | SERVICE,
     "GET /api/efi/technician-actions/{action_id}": STAFF | SERVICE,
     # guided diagnosis
+    "POST /api/efi/diagnostic-trees/validate": STAFF,
+    "GET /api/efi/failure-cards/{failure_id}/diagnostic-tree": EVERYONE,
+    "PUT /api/efi/failure-cards/{failure_id}/diagnostic-tree": STAFF | SERVICE,
     "POST /api/efi/diagnosis-sessions": STAFF,
     "GET /api/efi/diagnosis-sessions": STAFF | SERVICE,
     "GET /api/efi/diagnosis-sessions/{session_id}": STAFF | SERVICE,

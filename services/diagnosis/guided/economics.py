@@ -13,10 +13,10 @@ import numpy as np
 @dataclass(frozen=True, slots=True)
 class Economics:
     """Rates of a workshop. `hand_over` is what it costs to give up and call somebody who finds out, beyond the repair
-    that follows: the expert's time, the waiting, the vehicle that stands."""
+    that follows: an expert's day, transport, and a commercial vehicle that stands for some days meanwhile."""
 
     labour_per_minute: float = 12.0
-    hand_over: float = 6000.0
+    hand_over: float = 15_000.0
     unknown_repair: float = 6000.0
     out_of_stock: float = 800.0
 

@@ -107,7 +107,7 @@ def _part_numbers(parts: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 def spread(probabilities: Sequence[float], none: float) -> tuple[list[float], float]:
-    """Priors that sum to 1 with that of the unknown failure, out of what a match says of the cards it shows and of none.
+    """Priors that sum to 1 with that of the unknown failure, out of a match's for the cards it shows and for none.
 
     Its odds are tempered by MATCH_TRUST; the unknown is kept within UNKNOWN, and is certain where no card is shown.
     """
