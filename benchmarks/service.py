@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -100,3 +101,15 @@ def sign_in(url: str) -> dict[str, str]:
     answer = httpx.post(f"{url}/api/auth/login", json={"email": EMAIL, "password": PASSWORD}, timeout=30)
     answer.raise_for_status()
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def settle(client: httpx.Client, seconds: float = 600) -> None:
+    """Wait until no event is left to be worked through. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while any(
+        client.get("/api/efi/events", params={"status": status, "limit": 1}).raise_for_status().json()["items"]
+        for status in ("pending", "processing")
+    ):
+        if time.monotonic() > deadline:
+            raise TimeoutError("events are left that nobody finishes")
+        time.sleep(0.2)

@@ -12,8 +12,8 @@ from matching.records import Case
 from matching.results import Candidate, MatchResult, Reason, Step
 from matching.scorers import CalibratedScorer, EfiV2Scorer, Scorer, Sheet, Verdict
 
-DEPTH = 200
-"""Cards each channel proposes. Their union is scored by all channels, so a card one channel ranks 201st is lost only
+DEPTH = 100
+"""Cards each channel proposes. Their union is scored by all channels, so a card one channel ranks 101st is lost only
 if no other channel proposes it."""
 
 SOURCE_SENTENCES = {
@@ -102,7 +102,7 @@ class Matcher:
             else np.zeros(len(slots), dtype=np.float32)
             for name in scorer.channels
         }
-        return Sheet(query, self.index, slots, self.index.ids_at(slots), scores), begun
+        return Sheet(query, self.index, slots, scores), begun
 
     def _candidates(
         self, sheet: Sheet, verdict: Verdict, limit: int, min_score: float, min_probability: float
@@ -112,9 +112,14 @@ class Matcher:
             keep &= verdict.probabilities >= min_probability
         # Ties go to the better proven card, then to the id, so that equal input gives equal output.
         rows = np.flatnonzero(keep)
-        ids = np.array(sheet.ids)[rows]
-        order = np.lexsort((ids, -self.index.confidence[sheet.slots[rows]], -verdict.scores[rows]))
-        return tuple(self._candidate(sheet, verdict, int(i)) for i in rows[order[: max(0, limit)]])
+        if limit <= 0:
+            return ()
+        if len(rows) > limit:
+            border = np.partition(verdict.scores[rows], -limit)[-limit]
+            rows = rows[verdict.scores[rows] >= border]
+        slots = sheet.slots[rows]
+        order = np.lexsort((self.index.ids_at(slots), -self.index.confidence[slots], -verdict.scores[rows]))
+        return tuple(self._candidate(sheet, verdict, int(i)) for i in rows[order[:limit]])
 
     def _candidate(self, sheet: Sheet, verdict: Verdict, i: int) -> Candidate:
         slot = int(sheet.slots[i])

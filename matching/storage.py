@@ -10,7 +10,7 @@ import numpy as np
 
 Progress = Callable[[int, int], None]
 
-SAMPLE = 1 << 14
+SAMPLE = 1 << 12
 """Scores looked at to guess where the best begin."""
 
 

@@ -53,7 +53,7 @@ def collect(matcher: Matcher, decisions: Iterable[Decision]) -> list[Row]:
     for decision in decisions:
         sheet = matcher.sheet(decision.case, scorer)
         columns, none = features(sheet)
-        ids = tuple(sheet.ids)
+        ids = tuple(matcher.index.ids_at(sheet.slots))
         rows.append(
             Row(
                 ids,

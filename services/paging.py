@@ -1,15 +1,18 @@
 """Keyset pages: ordered by `_id`, which is ordered by time of creation."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from app.errors import Invalid
+from app.ids import earlier
 from models.record import Record
 
 R = TypeVar("R", bound=Record)
 MAX_LIMIT = 200
+LONGEST_REACH = timedelta(days=365 * 20)
 
 
 @dataclass(frozen=True)
@@ -46,21 +49,49 @@ async def page(
     answers a query from an index only if the query names nothing else, and one range at most.)
     """
     first, second = dict(query), dict(also or {})
-    if after is not None:
-        bound = {"$lt" if newest_first else "$gt": _decode(after)}
-        has_range = any(isinstance(value, Mapping) for name, value in first.items() if name != "_id")
-        stage = second if has_range else first
-        stage["_id"] = stage.get("_id", {}) | bound
+    ranged = any(isinstance(value, Mapping) for value in first.values())
+    items: list[R] = []
+    for window in _windows(model, after, newest_first=newest_first, whole=ranged or "_id" in first):
+        stage = second if ranged and "_id" not in first else first
+        bounded = {**stage, "_id": stage.get("_id", {}) | window} if window else stage
+        stages = (first, bounded) if stage is second else (bounded, second)
+        items += await _matching(model, *stages, limit=limit + 1 - len(items), newest_first=newest_first)
+        if len(items) > limit:
+            return Page(items[:limit], _encode(items[limit - 1].id))
+    return Page(items, None)
+
+
+def _windows(model: type[Record], after: str | None, *, newest_first: bool, whole: bool) -> Iterator[dict[str, str]]:
+    """Bounds on `_id` that together cover everything beyond the cursor `after`, nearest first.
+
+    The embedded store reads all that matches, whatever the limit: so a page looks back ten seconds, then eight times as
+    far, and so on, until it is full. `whole` asks for one window.
+    """
+    bound = {} if after is None else {"$lt" if newest_first else "$gt": _decode(after)}
+    if whole or not newest_first:
+        yield bound
+        return
+    start = bound["$lt"] if bound else model.model_fields["id"].get_default(call_default_factory=True)
+    reach = timedelta(seconds=10)
+    while reach < LONGEST_REACH:
+        try:
+            lower = earlier(start, reach)
+        except ValueError:
+            raise Invalid.field("after", "is not a cursor that this service gave out") from None
+        yield bound | {"$gte": lower}
+        bound, reach = {"$lt": lower}, reach * 8
+    yield bound
+
+
+async def _matching(
+    model: type[R], first: Mapping[str, Any], second: Mapping[str, Any], *, limit: int, newest_first: bool
+) -> list[R]:
     order = -1 if newest_first else 1
-    if second:
-        pipeline = [{"$match": first}, {"$match": second}, {"$sort": {"_id": order}}, {"$limit": limit + 1}]
-        found = await (await model.get_pymongo_collection().aggregate(pipeline)).to_list()
-        items = [model.model_validate(one) for one in found]
-    else:
-        items = await model.find(first).sort([("_id", order)]).limit(limit + 1).to_list()
-    more = len(items) > limit
-    items = items[:limit]
-    return Page(items, _encode(items[-1].id) if more else None)
+    if not second:
+        return await model.find(first).sort([("_id", order)]).limit(limit).to_list()
+    pipeline = [{"$match": first}, {"$match": second}, {"$sort": {"_id": order}}, {"$limit": limit}]
+    found = await (await model.get_pymongo_collection().aggregate(pipeline)).to_list()
+    return [model.model_validate(one) for one in found]
 
 
 def by_index(conditions: Mapping[str, Any], indexed: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:

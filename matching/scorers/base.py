@@ -18,7 +18,6 @@ class Sheet:
     query: Query
     index: CardIndex
     slots: np.ndarray
-    ids: list[str]
     channels: dict[str, np.ndarray]
 
 

@@ -93,6 +93,12 @@ class Rejection(Strict):
     reason: Reason
 
 
+class Discarding(Strict):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Written twice"}]})
+
+    reason: Reason
+
+
 class Deprecation(Strict):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "The board was redesigned"}]})
 

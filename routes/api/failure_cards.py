@@ -18,6 +18,7 @@ from routes.api.card_schemas import (
     ConfidenceHistoryOut,
     Deprecation,
     DiffOut,
+    Discarding,
     Rejection,
     VersionLine,
     VersionOut,
@@ -135,8 +136,14 @@ async def reject_failure_card(card: CardAsRead, body: Rejection, actor: CurrentA
 async def deprecate_failure_card(
     card: CardAsRead, body: Deprecation, actor: CurrentActor, response: Response
 ) -> CardOut:
-    """Take an approved card out of use, or discard a draft. It is matched no more and stays readable."""
+    """Take an approved card out of use. It is matched no more and stays readable."""
     return _shown(await lifecycle.deprecate(card, body.reason, body.successor_id), actor, response)
+
+
+@router.post("/{failure_id}/discard", responses=problems(404, 409, 412))
+async def discard_failure_card(card: CardAsRead, body: Discarding, actor: CurrentActor, response: Response) -> CardOut:
+    """Give a draft up: its author, or an expert."""
+    return _shown(await lifecycle.discard(card, body.reason), actor, response)
 
 
 @router.get("/{failure_id}/versions", responses=problems(404))

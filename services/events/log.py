@@ -103,8 +103,11 @@ async def follow(wanted: EventFilter, *, last_seen: str | None, seconds: float) 
     `last_seen` is the id of the last event that the reader got: what came after it follows first, and what was recorded
     shortly before it may follow once more. Raises NotFound if there is no such event.
     """
-    start = (await get_event(last_seen)).created_at - COMMIT_DELAY if last_seen else clock.now()
-    told: dict[str, datetime] = {last_seen: start} if last_seen else {}
+    start = clock.now()
+    told: dict[str, datetime] = {}
+    if last_seen is not None:
+        last = await get_event(last_seen)
+        start, told = last.created_at - COMMIT_DELAY, {last.id: last.created_at}
     deadline = time.monotonic() + seconds
     recorded = asyncio.Event()
     on_recorded(recorded.set)

@@ -4,9 +4,10 @@ Each worker takes a batch of due events under a lease, runs their handlers, and 
 is at least once: a lease that runs out, of a process that died, lets the next worker take the event again. The receipt,
 written in the same transaction as a handler's effect, makes the effect happen once.
 
-Events are taken in the order in which they were recorded. That is the rule and not a promise: two workers may overtake
-each other, a failed event waits for its next attempt while later ones go on, and a dead letter may be replayed days
-later. Handlers are written so that it does not matter.
+Events are taken in the order in which they were recorded. That is the rule and not a promise: workers overtake each
+other, a failed event waits for its next attempt while later ones go on, and a dead letter may be replayed days later.
+Handlers are written so that it does not matter. All workers but the first prefer what has just happened: a ticket that
+somebody waits for does not queue behind the thousands of events that an import has left.
 """
 
 import asyncio
@@ -41,6 +42,9 @@ HANDLER_SECONDS = 50.0
 LONGEST_DELAY = timedelta(minutes=5)
 MARK_SECONDS = 0.2
 """What is done is marked at least this often, so that little is looked at again after a crash."""
+FRESH = timedelta(seconds=3)
+FRESH_BATCH = 8
+"""Few at a time, so that what happens next does not wait long."""
 READ_AHEAD = 1000
 """Due events are looked up in stretches: on a long queue one look-up costs as much as the queue is long."""
 
@@ -109,7 +113,10 @@ class Processor:
                 )
         on_recorded(self._wake.set)
         self._stopping = False
-        self._tasks = [asyncio.create_task(self._work(), name=f"events-{n}") for n in range(self.workers)]
+        self._tasks = [
+            asyncio.create_task(self._work(prefer_fresh=number > 0), name=f"events-{number}")
+            for number in range(self.workers)
+        ]
 
     async def stop(self) -> None:
         """Finish the events in hand, give back those not begun, and end."""
@@ -137,12 +144,13 @@ class Processor:
                 tally += done
         return tally
 
-    async def _work(self) -> None:
+    async def _work(self, *, prefer_fresh: bool) -> None:
+        limit = FRESH_BATCH if prefer_fresh else self.batch
         with acting_as(system("events")):
             while not self._stopping:
                 self._wake.clear()
                 try:
-                    done = await self._pass(self.batch)
+                    done = await self._pass(limit, prefer_fresh=prefer_fresh)
                 except PyMongoError as error:
                     # The store is away or another writer was quicker; leases and receipts make trying again safe.
                     log.warning("the events wait", reason=str(error))
@@ -153,8 +161,8 @@ class Processor:
                         async with asyncio.timeout(self.poll_seconds * random.uniform(0.8, 1.2)):
                             await self._wake.wait()
 
-    async def _pass(self, limit: int) -> Tally:
-        claim, events = await self._claim(limit)
+    async def _pass(self, limit: int, *, prefer_fresh: bool = False) -> Tally:
+        claim, events = await self._claim(limit, prefer_fresh=prefer_fresh)
         if not events:
             return Tally()
         renewal = asyncio.create_task(self._keep_lease(claim))
@@ -179,15 +187,16 @@ class Processor:
             await _write(marks + [_update(event.id, event.revision, FREE, attempts=-1) for event in events[begun:]])
         return tally
 
-    async def _claim(self, limit: int) -> tuple[str, list[EfiEvent]]:
-        """Up to `limit` due events, oldest first, that nobody else works on, and the name they are claimed under."""
+    async def _claim(self, limit: int, *, prefer_fresh: bool = False) -> tuple[str, list[EfiEvent]]:
+        """Up to `limit` due events that nobody else works on, and the name they are claimed under."""
         async with self._claiming:
             while True:
-                if not self._due:
+                candidates = await self._fresh(limit) if prefer_fresh else {}
+                if not candidates and not self._due:
                     self._due.extend(await self._look_up())
-                if not self._due:
+                candidates = candidates or self._next(limit)
+                if not candidates:
                     return "", []
-                candidates = self._next(limit)
                 self._claims += 1
                 claim = f"{self.name}:{self._claims}"
                 now = clock.now()
@@ -201,6 +210,16 @@ class Processor:
                 events = await EfiEvent.find({"_id": {"$in": list(candidates)}}).sort([("_id", 1)]).to_list()
                 if mine := [event for event in events if event.claimed_by == claim]:
                     return claim, mine
+
+    async def _fresh(self, limit: int) -> dict[str, int]:
+        """Ids and revisions of events that have just become due for the first time, the newest ones."""
+        now = clock.now()
+        # The short range makes the look-up cheap however long the queue is.
+        just_due = {"status": EventStatus.pending, "available_at": {"$gte": now - FRESH, "$lte": now}}
+        found = EfiEvent.get_pymongo_collection().find(just_due, FIELDS).sort([("available_at", -1), ("_id", -1)])
+        return {
+            event["_id"]: event["revision"] for event in await found.limit(limit).to_list() if not event["attempts"]
+        }
 
     def _next(self, limit: int) -> dict[str, int]:
         """Ids and revisions of what to claim together.
@@ -223,12 +242,11 @@ class Processor:
         """Id, revision and attempts of due events: those whose worker has died first, then by when they became due."""
         now = clock.now()
         collection = EfiEvent.get_pymongo_collection()
-        fields = {"_id": 1, "revision": 1, "attempts": 1}
-        waiting = collection.find({"status": EventStatus.pending, "available_at": {"$lte": now}}, fields)
+        waiting = collection.find({"status": EventStatus.pending, "available_at": {"$lte": now}}, FIELDS)
         due: list[dict[str, Any]] = []
         if now >= self._look_for_abandoned_at:
             # Rare, so not asked before each batch.
-            abandoned = collection.find({"status": EventStatus.processing, "lease_until": {"$lte": now}}, fields)
+            abandoned = collection.find({"status": EventStatus.processing, "lease_until": {"$lte": now}}, FIELDS)
             due += await abandoned.limit(READ_AHEAD).to_list()
             self._look_for_abandoned_at = now + self.lease / 4
         due += await waiting.sort([("available_at", 1), ("_id", 1)]).limit(READ_AHEAD).to_list()
@@ -311,6 +329,7 @@ class Processor:
             return receipt.result
 
 
+FIELDS = {"_id": 1, "revision": 1, "attempts": 1}
 FREE = {"status": EventStatus.pending, "claimed_by": None, "lease_until": None}
 
 

@@ -1,4 +1,4 @@
-"""The way of a card: submitted, approved or rejected, deprecated. State, review and event commit together."""
+"""The way of a card: submitted, approved or rejected, discarded, deprecated. State, review and event are one write."""
 
 from typing import Any
 
@@ -85,26 +85,41 @@ async def decide(review: Review, decision: ReviewStatus, reason: str) -> Review:
     return await reviews.get(review.id)
 
 
-async def deprecate(card: FailureCard, reason: str, successor_id: str | None = None) -> FailureCard:
-    """Take an approved card out of use (experts), or discard a draft (its author too). It stays readable.
+async def discard(card: FailureCard, reason: str) -> FailureCard:
+    """Give a draft up: its author, or an expert. It stays readable; a review that waits for it is withdrawn.
 
-    Raises Invalid for a successor that does not exist, is the card itself or is deprecated, IllegalMove, Claimed.
+    Raises IllegalMove, Claimed, and as `require_editor` does.
     """
-    move = Move.discard if card.status is FailureCardStatus.draft else Move.deprecate
-    after(move, card.status)
+    after(Move.discard, card.status)
+    require_editor(card)
+    async with transaction():
+        review = await reviews.open_review(card.id)
+        if review is not None:
+            await reviews.close(review, ReviewStatus.withdrawn, reason)
+        return await _retire(card, Move.discard, reason)
+
+
+async def deprecate(card: FailureCard, reason: str, successor_id: str | None = None) -> FailureCard:
+    """Take an approved card out of use. It stays readable, with its reason and successor.
+
+    Raises Invalid for a successor that does not exist, is the card itself or is deprecated, IllegalMove, and as
+    `require_editor` does.
+    """
+    after(Move.deprecate, card.status)
     require_editor(card)
     async with transaction():
         if successor_id is not None:
             await _bind_successor(card, successor_id)
-        review = await reviews.open_review(card.id)
-        if review is not None:
-            await reviews.close(review, ReviewStatus.withdrawn, reason)
-        return await _move(
-            card,
-            move,
-            {"deprecated_at": clock.now(), "deprecation_reason": reason, "successor_id": successor_id},
-            CardDeprecated(card_id=card.id, reason=reason, successor_id=successor_id),
-        )
+        return await _retire(card, Move.deprecate, reason, successor_id)
+
+
+async def _retire(card: FailureCard, move: Move, reason: str, successor_id: str | None = None) -> FailureCard:
+    return await _move(
+        card,
+        move,
+        {"deprecated_at": clock.now(), "deprecation_reason": reason, "successor_id": successor_id},
+        CardDeprecated(card_id=card.id, reason=reason, successor_id=successor_id),
+    )
 
 
 async def _move(card: FailureCard, move: Move, changes: dict[str, Any], payload: Payload) -> FailureCard:

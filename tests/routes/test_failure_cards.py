@@ -156,10 +156,10 @@ async def test_technicians_edit_their_own_drafts_only(api: Api):
     for call in (
         other.put(one, json=CARD_EXAMPLE, headers={"If-Match": '"1"'}),
         other.post(f"{one}/submit"),
-        other.post(f"{one}/deprecate", json={"reason": "mine is better"}),
+        other.post(f"{one}/discard", json={"reason": "mine is better"}),
     ):
         assert (await call).status_code == 403
-    assert (await author.post(f"{one}/deprecate", json={"reason": "typed twice"})).status_code == 200
+    assert (await author.post(f"{one}/discard", json={"reason": "typed twice"})).json()["status"] == "deprecated"
 
 
 async def test_experts_do_not_approve_their_own_card(api: Api):

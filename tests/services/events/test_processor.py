@@ -1,76 +1,32 @@
 """The processor on a real store: each effect once, whatever fails in between."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from app import clock, database
 from app.errors import Forbidden
 from app.security import ActorKind, acting_as, current_actor, system
-from models.bookkeeping import Migration
 from models.enums import EventStatus
-from models.event import CardUsed, EfiEvent, EventReceipt, EventType, TicketClosed, TicketCreated
+from models.event import CardUsed, EfiEvent, TicketClosed, TicketCreated
 from services.events import record
-from services.events.handler import Handler, Handlers, handles_as
-from services.events.processor import Processor, _write
-from services.events.record import record_all
+from services.events.handler import handles_as
+from services.events.processor import Processor
+from tests.services.events.helpers import (
+    all_processed,
+    count,
+    counted,
+    counts,
+    happen,
+    is_,
+    processor,
+    status_of,
+    table,
+    until,
+)
 
-pytestmark = pytest.mark.usefixtures("store", "as_system")
-
-SOON = timedelta(milliseconds=1)
-RIGHTS = {"agent:counting": {"migrations": frozenset(database.Access)}}
-
-
-@pytest.fixture(autouse=True)
-def _rights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database.guard, "policy", database.DeclaredRights(RIGHTS))
-
-
-async def happen(*payloads: Any) -> list[EfiEvent]:
-    async with database.transaction():
-        return await record_all(list(payloads))
-
-
-async def count(event: EfiEvent) -> None:
-    """An effect that would show if it happened twice. (A migration's free-form result serves as the counter.)"""
-    counters = Migration.get_pymongo_collection()
-    found = await counters.update_one({"_id": event.subject_id}, {"$inc": {"result.n": 1}})
-    if not found.matched_count:
-        await Migration(id=event.subject_id, result={"n": 1}).insert()
-
-
-async def counted() -> Counter[str]:
-    return Counter({document.id: document.result["n"] async for document in Migration.find()})
-
-
-@handles_as("counting")
-async def counts(event: EfiEvent) -> dict[str, Any]:
-    await count(event)
-    return {"counted": event.subject_id}
-
-
-def table(*handlers: Handler) -> Handlers:
-    return {EventType.ticket_created: handlers}
-
-
-def processor(handlers: Handlers, **options: Any) -> Processor:
-    return Processor(handlers, **{"first_delay": SOON, "poll_seconds": 0.02, **options})
-
-
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.01)
-
-
-async def status_of(event: EfiEvent) -> EventStatus:
-    found = await EfiEvent.get(event.id)
-    assert found is not None
-    return found.status
+pytestmark = pytest.mark.usefixtures("store", "as_system", "rights")
 
 
 async def test_an_event_is_worked_through_once_and_keeps_what_came_of_it():
@@ -149,126 +105,18 @@ async def test_a_failure_after_the_effect_takes_the_effect_back_and_is_tried_aga
     assert await counted() == {"tkt_1": 1}
 
 
-async def test_a_crash_between_the_effect_and_the_mark_does_not_repeat_the_effect():
-    """The effect is committed; the process dies before the event is marked. The next one finds the receipt."""
-    (event,) = await happen(TicketCreated(ticket_id="tkt_1"))
-    first = processor(table(counts), lease_seconds=0.05)
-    _, claimed = await first._claim(1)
-    await first._handle(claimed[0], {}, [])
-    assert await counted() == {"tkt_1": 1}
-    assert await status_of(event) == EventStatus.processing
-    await asyncio.sleep(0.1)
-    assert (await processor(table(counts)).process_pending(1)).processed == 1
-    assert await counted() == {"tkt_1": 1}
-    assert await EventReceipt.find().count() == 1
-
-
-async def test_a_worker_that_lost_its_lease_neither_repeats_the_effect_nor_marks_the_event():
-    """Both hold the event and neither sees the other's receipt when it starts: the receipt's id decides."""
-    await happen(TicketCreated(ticket_id="tkt_1"))
-    slow, quick = processor(table(counts), lease_seconds=0.01), processor(table(counts))
-    _, (stale,) = await slow._claim(1)
-    await asyncio.sleep(0.05)
-    assert (await quick.process_pending(1)).processed == 1
-    marks: list[Any] = []
-    assert (await slow._handle(stale, {}, marks)).processed == 1
-    written = await EfiEvent.get_pymongo_collection().bulk_write(marks)
-    assert written.matched_count == 0
-    assert await counted() == {"tkt_1": 1}
-
-
-async def test_claims_of_a_dead_process_wait_for_nothing_when_the_store_has_no_other_user():
-    await happen(TicketCreated(ticket_id="tkt_1"))
-    await processor(table(counts), lease_seconds=3600)._claim(1)
-    assert (await processor(table(counts)).process_pending(1)).total == 0
-    restarted = processor(table(counts))
-    await restarted.start(alone=True)
-    await until(counted)
-    await restarted.stop()
-    assert await counted() == {"tkt_1": 1}
-
-
-async def test_an_event_that_kills_whoever_takes_it_ends_as_a_dead_letter():
-    (event,) = await happen(TicketCreated(ticket_id="tkt_1"))
-    for _ in range(3):
-        await processor(table(counts), lease_seconds=0.001)._claim(1)
-        await asyncio.sleep(0.01)
-    assert (await processor(table(counts), max_attempts=3).process_pending(1)).dead == 1
-    assert await status_of(event) == EventStatus.dead
-    assert not await counted()
-
-
-async def test_what_is_done_is_marked_while_the_batch_goes_on(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("services.events.processor.MARK_SECONDS", 0)
-    leave = asyncio.Event()
-
-    @handles_as("counting")
-    async def last_one_lingers(event: EfiEvent) -> None:
-        if event.subject_id == "tkt_last":
-            await leave.wait()
-
-    first, last = await happen(TicketCreated(ticket_id="tkt_1"), TicketCreated(ticket_id="tkt_last"))
-    working = asyncio.create_task(processor(table(last_one_lingers)).process_pending(2))
-    await until(lambda: _is(first, EventStatus.processed))
-    assert await status_of(last) == EventStatus.processing
-    leave.set()
-    assert (await working).processed == 2
-
-
-async def test_an_event_that_kills_a_process_does_not_take_others_along():
-    """Whoever has it in hand dies before anything is marked, be it done or not begun."""
-    killer, *innocent = await happen(*(TicketCreated(ticket_id=f"tkt_{n}") for n in range(6)))
-    for _ in range(12):
-        subject = processor(table(counts), lease_seconds=0.001, max_attempts=4)
-        _, claimed = await subject._claim(10)
-        marks: list[Any] = []
-        for event in claimed:
-            if event.id == killer.id and event.attempts <= 4:
-                break
-            await subject._handle(event, {}, marks)
-        else:
-            await _write(marks)
-        await asyncio.sleep(0.01)
-    assert [await status_of(event) for event in innocent] == [EventStatus.processed] * 5
-    assert await status_of(killer) == EventStatus.dead
-    assert await counted() == {f"tkt_{n}": 1 for n in range(1, 6)}
-
-
-async def test_a_long_handler_keeps_its_lease():
-    entered, leave = asyncio.Event(), asyncio.Event()
-
-    @handles_as("counting")
-    async def lingers(event: EfiEvent) -> None:
-        entered.set()
-        await leave.wait()
-        await count(event)
-
-    await happen(TicketCreated(ticket_id="tkt_1"))
-    working = asyncio.create_task(processor(table(lingers), lease_seconds=0.15).process_pending(1))
-    await entered.wait()
-    await asyncio.sleep(0.5)
-    assert (await processor(table(counts)).process_pending(1)).total == 0
-    leave.set()
-    assert (await working).processed == 1
-    assert await counted() == {"tkt_1": 1}
-
-
 async def test_two_processors_share_the_work_and_repeat_none_of_it():
     tickets = [f"tkt_{n}" for n in range(150)]
     await happen(*(TicketCreated(ticket_id=ticket) for ticket in tickets))
     both = [processor(table(counts), batch=7) for _ in range(2)]
     for one in both:
         await one.start()
-    await until(lambda: _all_processed(150))
+    await until(lambda: all_processed(150))
     for one in both:
         await one.stop()
     assert await counted() == dict.fromkeys(tickets, 1)
     claimants = {event.claimed_by.rsplit(":", 1)[0] async for event in EfiEvent.find() if event.claimed_by}
     assert len(claimants) == 2
-
-
-async def _all_processed(number: int) -> bool:
-    return await EfiEvent.find({"status": EventStatus.processed}).count() == number
 
 
 async def test_a_poison_event_blocks_nobody_and_ends_as_a_dead_letter():
@@ -281,17 +129,13 @@ async def test_a_poison_event_blocks_nobody_and_ends_as_a_dead_letter():
     bad, *good = await happen(*(TicketCreated(ticket_id=ticket) for ticket in ("tkt_bad", "tkt_1", "tkt_2")))
     subject = processor(table(chokes), max_attempts=3)
     await subject.start()
-    await until(lambda: _is(bad, EventStatus.dead))
+    await until(lambda: is_(bad, EventStatus.dead))
     await subject.stop()
     dead = await EfiEvent.get(bad.id)
     assert dead is not None
     assert (dead.attempts, dead.error) == (3, "chokes: ValueError: no digestion")
     assert await counted() == {"tkt_1": 1, "tkt_2": 1}
     assert [await status_of(event) for event in good] == [EventStatus.processed] * 2
-
-
-async def _is(event: EfiEvent, status: EventStatus) -> bool:
-    return await status_of(event) == status
 
 
 async def test_one_failing_handler_does_not_repeat_the_others():
@@ -344,6 +188,31 @@ async def test_a_recorded_event_wakes_the_processor_at_once():
     await subject.stop()
 
 
+async def test_what_has_just_happened_does_not_queue_behind_a_backlog():
+    order = []
+
+    @handles_as("counting")
+    async def notes(event: EfiEvent) -> None:
+        order.append(event.subject_id)
+        await asyncio.sleep(0.005)
+
+    await happen(*(TicketCreated(ticket_id=f"tkt_{n}") for n in range(100)))
+    earlier = {"$set": {"available_at": clock.now() - timedelta(minutes=5)}}
+    await EfiEvent.get_pymongo_collection().update_many({}, earlier)
+    subject = processor(table(notes), workers=2)
+    await subject.start()
+    await until(lambda: _some(order))
+    await happen(TicketCreated(ticket_id="tkt_urgent"))
+    await until(lambda: all_processed(101), seconds=60)
+    await subject.stop()
+    assert len(order) == 101
+    assert order.index("tkt_urgent") < 60
+
+
+async def _some(order: list[str]) -> bool:
+    return len(order) >= 8
+
+
 async def test_stopping_finishes_what_is_in_hand_and_gives_the_rest_back():
     entered, leave = asyncio.Event(), asyncio.Event()
 
@@ -374,7 +243,7 @@ async def test_concurrent_events_on_one_document_lose_nothing():
     both = [processor(table(counts), batch=5) for _ in range(2)]
     for one in both:
         await one.start()
-    await until(lambda: _all_processed(40))
+    await until(lambda: all_processed(40))
     for one in both:
         await one.stop()
     assert await counted() == {"tkt_1": 40}
