@@ -41,8 +41,8 @@ async def cards(api: Api) -> dict[str, FailureCard]:
     with acting_as(system("test")):
         await upsert_by_natural_key(
             [
-                ("weak", card("Weak cell group", weak, cost="9000")),
-                ("charger", card("Charger ends early", leaf(SPREAD, duration_minutes=10), cost="12000")),
+                ("weak", card("Weak cell group", weak, cost="40000")),
+                ("charger", card("Charger ends early", leaf(SPREAD, duration_minutes=10), cost="50000")),
             ]
         )
         return {found.natural_key or "": found async for found in FailureCard.find()}

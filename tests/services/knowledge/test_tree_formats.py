@@ -1,7 +1,7 @@
 """Trees as YAML and Mermaid: there and back, and what is refused."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import Invalid
@@ -39,6 +39,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl
 
 
 @pytest.mark.parametrize("form", FORMATS)
+@settings(deadline=None)
 @given(question=texts.filter(bool), cause=texts.filter(bool), node_id=st.from_regex(r"\A[A-Za-z0-9_.-]{1,20}\Z"))
 def test_whatever_the_texts_hold(form: str, question: str, cause: str, node_id: str):
     node = {"node_id": node_id, "step_number": 3, "question": question, "check_action": cause}
