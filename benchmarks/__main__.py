@@ -12,6 +12,9 @@ from benchmarks.report import Report
 BENCHMARKS = {
     "ticket_to_suggestions": "From POST /api/tickets until the suggestions are stored, 1,000 cards.",
     "match_small": "One match among 1,000 cards.",
+    "match": "One match among 1,000 to 1,000,000 cards: the cost curve, with and without embedding the complaint.",
+    "keyword": "The keyword engine beside rank-bm25, bm25s and tantivy on the same texts, with rank parity.",
+    "vectors": "The vector engine beside numpy, with recall.",
     "import_tickets": "26,000 owner complaints as tickets: rate, and memory on the way.",
     "crash": "kill -9 at random instants during a mixed load: lost and doubled effects.",
     "next_test": "The next test of a guided diagnosis: 50 candidate cards, 300 tests.",

@@ -8,6 +8,7 @@ which the best candidates are scored again exactly, with the mean and the freque
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +40,9 @@ class Bm25:
         self._total_length = 0.0
         self._quantised_mean = 1.0
         self._scratch = np.zeros(0, dtype=np.float32)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_scratch": np.zeros(0, dtype=np.float32)}
 
     def add(self, slot: int, frequencies: Weights) -> None:
         """Takes in a document under a slot greater than all before it."""

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,14 @@ class CardIndex:
         self.approved = Column(np.bool_)
         self.effectiveness, self.confidence = Column(np.float32), Column(np.float32)
         self.evidence = Column(np.float32, fill=np.nan)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the lock, which belongs to a process."""
+        return {name: value for name, value in self.__dict__.items() if name != "lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.lock = threading.RLock()
 
     @property
     def channels(self) -> dict[str, Channel]:

@@ -6,6 +6,7 @@ import tempfile
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,13 @@ class RecordStore:
         self._file = _PrivateFile()
         self._starts, self._sizes = Column(np.int64), Column(np.int32)
         self._end = self._used = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_file": os.pread(self._file.descriptor, self._end, 0)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"_file": _PrivateFile()})
+        os.pwrite(self._file.descriptor, state["_file"], 0)
 
     def put(self, slot: int, card: CardRecord) -> None:
         data = pickle.dumps(replace(card, vector=None), pickle.HIGHEST_PROTOCOL)

@@ -1,5 +1,7 @@
 """Semantic channel: cosine of embeddings."""
 
+from typing import Any
+
 import numpy as np
 
 from matching.channels.base import Channel, Hits
@@ -29,6 +31,10 @@ class SemanticChannel(Channel):
         self.off = None if embedder is not None else "no embedding model is installed"
         self.store = VectorStore(embedder.dimension if embedder is not None else 0)
         self.pending: dict[int, str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the embedder, which is put in again by who loads the channel."""
+        return self.__dict__ | {"embedder": None}
 
     def add(self, slot: int, card: CardRecord) -> None:
         if self.embedder is None:

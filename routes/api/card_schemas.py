@@ -23,7 +23,7 @@ from models.failure_card import (
 )
 from models.record import ActorRef
 from models.types import ShortText, Strict, UtcDatetime
-from routes.api.schemas import Out
+from routes.api.schemas import Out, Score
 from services.knowledge.diff import Change
 
 CARD_EXAMPLE: dict[str, Any] = {
@@ -124,9 +124,9 @@ class CardSummary(Out):
     tags: list[str]
     confidence_score: float
     confidence_level: ConfidenceLevel
-    effectiveness_score: float
-    evidence_mean: float
-    evidence_low: float
+    effectiveness_score: Score
+    evidence_mean: Score
+    evidence_low: Score
     usage_count: int
     source_type: SourceType
     created_at: UtcDatetime
@@ -150,11 +150,11 @@ class CardOut(CardContent):
     usage_count: int
     success_count: int
     failure_count: int
-    effectiveness_score: float = Field(description="Success rate + min(0.1, uses / 100): up to 1.1.")
-    evidence_mean: float = Field(description="Posterior mean of the fix rate over all vehicles.")
-    evidence_low: float = Field(description="Lower bound of its 90 % interval.")
-    evidence_high: float
-    evidence_n: float = Field(description="Outcomes behind it, older ones weighing less.")
+    effectiveness_score: Score = Field(description="Success rate + min(0.1, uses / 100): up to 1.1.")
+    evidence_mean: Score = Field(description="Posterior mean of the fix rate over all vehicles.")
+    evidence_low: Score = Field(description="Lower bound of its 90 % interval.")
+    evidence_high: Score
+    evidence_n: Score = Field(description="Outcomes behind it, older ones weighing less.")
     rejected_count: int
     ratings_count: int
     ratings_sum: int

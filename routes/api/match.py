@@ -15,6 +15,7 @@ from models.types import ErrorCode, Kilometres, ModelYear, Name, Share, Strict, 
 from routes.api.deps import CurrentActor
 from routes.api.http import api_router
 from routes.api.problems import problems
+from routes.api.schemas import Score
 from services import fault_codes
 from services.diagnosis import matches
 from services.diagnosis.matches import DEFAULT_SCORER, SUGGESTIONS, Matched, MatchOptions
@@ -80,29 +81,29 @@ class FailureMatchRequest(HowToMatch):
 class ReasonOut(BaseModel):
     channel: str
     text: str
-    contribution: float = Field(description="Its part of the score; negative where it speaks against the card.")
+    contribution: Score = Field(description="Its part of the score; negative where it speaks against the card.")
 
 
 class EvidenceOut(BaseModel):
     """How often the card's fix works on this vehicle variant: a Beta posterior."""
 
-    mean: float
-    low: float = Field(description="Lower end of the 90 % interval.")
-    high: float
-    n: float = Field(description="Outcomes on this variant; older ones count less.")
+    mean: Score
+    low: Score = Field(description="Lower end of the 90 % interval.")
+    high: Score
+    n: Score = Field(description="Outcomes on this variant; older ones count less.")
 
 
 class FailureMatchResult(BaseModel):
     failure_id: str
     version: int
     title: str
-    match_score: float
+    match_score: Score
     match_type: str = Field(description="exact, semantic or partial.")
     matched_symptoms: list[str] = Field(description="Symptom codes that lead from the complaint to the card.")
     confidence_level: ConfidenceLevel
     is_draft: bool
-    probability: float | None = Field(description="That this card explains the complaint; calibrated scorers only.")
-    channels: dict[str, float] = Field(description="What each channel says of the card.")
+    probability: Score | None = Field(description="That this card explains the complaint; calibrated scorers only.")
+    channels: dict[str, Score] = Field(description="What each channel says of the card.")
     explanation: list[ReasonOut] = Field(description="The contributions add up to the score.")
     evidence: EvidenceOut
 

@@ -72,7 +72,7 @@ def _field_problem(error: Mapping[str, Any]) -> dict[str, str]:
     path = [str(part) for part in error["loc"]]
     # The first part says where it came from (body, query, path, header); alone, it is the body as a whole.
     field = ".".join(path[1:]) or path[0]
-    entry = {"field": field, "rule": error["msg"]}
+    entry = {"field": field, "rule": error["msg"].removeprefix("Value error, ")}
     value = error.get("input")
     if isinstance(value, str | int | float | bool) and not _SECRET.search(field):
         entry["value"] = str(value)[:_SHOWN]

@@ -55,12 +55,12 @@ class Decision(Strict):
         json_schema_extra={"examples": [{"decision": "rejected", "reason": "Which resistance was measured?"}]}
     )
 
-    decision: Literal[ReviewStatus.approved, ReviewStatus.rejected]
+    decision: Literal["approved", "rejected"]
     reason: ShortText = Field(default="", description="Needed to reject.")
 
     @model_validator(mode="after")
     def _rejecting_needs_a_reason(self) -> Self:
-        if self.decision is ReviewStatus.rejected and not self.reason:
+        if self.decision == "rejected" and not self.reason:
             raise ValueError("a rejection needs a reason")
         return self
 
@@ -128,7 +128,7 @@ async def release_review(review: CurrentReview, response: Response) -> ReviewOut
 @router.post("/{review_id}/decide", responses=problems(404, 409, 412))
 async def decide_review(review: CurrentReview, body: Decision, response: Response) -> ReviewOut:
     """Approve or reject the card. A draft that waits here is submitted and decided in one step."""
-    return _shown(await lifecycle.decide(review, body.decision, body.reason), response)
+    return _shown(await lifecycle.decide(review, ReviewStatus(body.decision), body.reason), response)
 
 
 @router.post("/{review_id}/comments", status_code=201, responses=problems(404, 409, 412))

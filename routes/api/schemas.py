@@ -1,13 +1,16 @@
 """Schemas that every capability uses."""
 
 from collections.abc import Sequence
-from typing import Generic, Self, TypeVar
+from typing import Annotated, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from services.paging import Page
 
 T = TypeVar("T", bound=BaseModel)
+
+Score = Annotated[float, PlainSerializer(lambda score: round(score, 8), return_type=float)]
+"""A computed share or score: digits beyond the eighth are noise of the arithmetic."""
 
 
 class Out(BaseModel):

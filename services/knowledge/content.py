@@ -14,6 +14,8 @@ from services.knowledge.diagnostic_tree import check_tree
 MAX_KEYWORDS = 25
 MAX_PRIMARY_SYMPTOMS = 20
 CONTENT_FIELDS = frozenset(CardContent.model_fields)
+DRAFT_MARK = "[DRAFT] "
+"""Begins the title of a draft that the service made; approval takes it away."""
 
 
 def completed(content: CardContent) -> CardContent:
@@ -117,7 +119,7 @@ def _spelling(term: str, spellings: dict[str, Counter[str]]) -> str:
 
 
 def _weighted_texts(content: CardContent) -> Iterable[tuple[float, str]]:
-    yield 3.0, content.title
+    yield 3.0, content.title.removeprefix(DRAFT_MARK)
     yield 2.0, " . ".join([content.symptom_text, *(symptom.description for symptom in content.symptoms)])
     yield 2.0, content.root_cause
     yield 1.5, " . ".join(part.part_name for part in content.required_parts)

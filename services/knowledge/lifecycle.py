@@ -15,6 +15,7 @@ from services.knowledge import reviews
 from services.knowledge.access import require_editor
 from services.knowledge.card_states import Move, after
 from services.knowledge.changes import announce
+from services.knowledge.content import DRAFT_MARK
 from services.writing import update
 
 
@@ -48,7 +49,11 @@ async def approve(card: FailureCard, reason: str = "") -> FailureCard:
         return await _move(
             card,
             Move.approve,
-            {"approved_by": current_actor().id, "approved_at": clock.now()},
+            {
+                "approved_by": current_actor().id,
+                "approved_at": clock.now(),
+                "title": card.title.removeprefix(DRAFT_MARK),
+            },
             CardApproved(card_id=card.id, version=card.version),
         )
 

@@ -19,8 +19,8 @@ from models.symptom import Symptom
 from models.technician_action import TechnicianAction
 from models.ticket import Ticket
 from services.diagnosis.translate import SUBSYSTEM_OF
+from services.knowledge.content import DRAFT_MARK
 
-PREFIX = "[DRAFT] "
 UNKNOWN_CAUSE = "Under investigation"
 UNKNOWN_FIX = "Resolution pending"
 
@@ -86,7 +86,7 @@ def draft(action: TechnicianAction, ticket: Ticket, symptoms: list[Symptom]) -> 
 def _title(found: str) -> str:
     """The first sentence of what was found."""
     sentence = re.split(r"(?<=[.!?])\s|\n", found.strip(), maxsplit=1)[0].rstrip(".")
-    return (PREFIX + sentence)[:200].strip()
+    return (DRAFT_MARK + sentence)[:200].strip()
 
 
 def _description(action: TechnicianAction) -> str:

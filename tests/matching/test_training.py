@@ -53,8 +53,8 @@ def test_features_not_learnt_keep_their_weight() -> None:
 
 
 def test_cross_validation_of_the_true_model_is_calibrated() -> None:
-    result = cross_validate(simulated(2000, 6.0, 4.0), NO_PRIOR, strength=1e-6)
-    assert result["ece"] < 0.05
+    result = cross_validate(simulated(1000, 6.0, 4.0), NO_PRIOR, strength=1e-6)
+    assert result["ece"] < 0.06
     assert result["auroc_nomatch"] > 0.55
     assert result["hit@1"] > 0.3
 

@@ -1,0 +1,143 @@
+"""The keyword engine beside rank-bm25, bm25s and tantivy (the last two where installed) on the same terms and queries.
+
+Parity is measured against BM25 reckoned exactly over all texts by the engine's own formula in double precision.
+"""
+
+import argparse
+import importlib.util
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rank_bm25 import BM25Okapi
+
+from benchmarks import corpus
+from benchmarks.report import Figures, Report, milliseconds
+from matching.bm25 import Bm25
+from matching.kernels import COMPILED
+from matching.text import terms
+
+K1, B = 1.2, 0.75
+LIMIT = 10
+SLOW_QUERIES = 10
+"""Queries asked of rank-bm25, which takes seconds for each at a million texts."""
+CHANGES = 500
+
+Search = Callable[[list[str]], np.ndarray]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cards", type=int, default=20_000)
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--texts", type=Path, help="JSON lines with a field `text` to take sentences from, may be .gz")
+
+
+def run(options: argparse.Namespace) -> Report:
+    known = corpus.sentences(options.texts)
+    texts = [terms(f"{card.title} {card.symptom_text}") for card in corpus.cards(options.cards, known)]
+    queries = [terms(case.text) for case in corpus.cases(options.queries, known)]
+    engine = Bm25(K1, B)
+    for slot, text in enumerate(texts):
+        engine.add(slot, Counter(text))
+    allowed = np.ones(len(texts) + CHANGES, dtype=bool)
+
+    def ours(query: list[str]) -> np.ndarray:
+        return engine.search(Counter(query), LIMIT, allowed[: len(texts)])[0]
+
+    label = f"EFI ({'numba' if COMPILED else 'numpy'})"
+    rows = {label: _timed(ours, queries) | {"same top 1": _parity(engine, ours, texts, queries)}}
+    rows["rank-bm25"] = _timed(_rank_bm25(texts), queries[:SLOW_QUERIES])
+    for name, peer in (("bm25s", _bm25s), ("tantivy", _tantivy)):
+        if importlib.util.find_spec(name) is not None:
+            rows[name] = _timed(peer(texts), queries)
+    times = rows[label]["p50 ms"], rows["rank-bm25"]["p50 ms"]
+    rows[label]["× rank-bm25"] = times[1] / times[0]
+    rows[label] |= _changes(engine, texts)
+    return Report(f"Best {LIMIT} of {options.cards:,} texts by BM25", rows)
+
+
+def _timed(search: Search, queries: list[list[str]]) -> Figures:
+    search(queries[0])
+    seconds = []
+    for query in queries:
+        started = time.perf_counter()
+        search(query)
+        seconds.append(time.perf_counter() - started)
+    return milliseconds(seconds)
+
+
+def _parity(engine: Bm25, search: Search, texts: list[list[str]], queries: list[list[str]]) -> float:
+    """Share of queries whose best text is one of the best by exact reckoning (equal texts tie)."""
+    lengths = np.array([len(text) for text in texts], dtype=float)
+    norms = K1 * (1 - B + B * lengths / lengths.mean())
+    wanted = {term for query in queries for term in query}
+    where: dict[str, list[tuple[int, int]]] = {term: [] for term in wanted}
+    for slot, text in enumerate(texts):
+        for term, count in Counter(text).items():
+            if term in wanted:
+                where[term].append((slot, count))
+    same = 0
+    for query in queries:
+        scores = np.zeros(len(texts))
+        for term, weight in Counter(query).items():
+            if where[term]:
+                slots, counts = np.array(where[term]).T
+                idf = math.log(1 + (len(texts) - len(slots) + 0.5) / (len(slots) + 0.5))
+                scores[slots] += weight * idf * (K1 + 1) * counts / (counts + norms[slots])
+        found = search(query)
+        same += bool(len(found)) and math.isclose(scores[found[0]], scores.max(), rel_tol=1e-5)
+    return same / len(queries)
+
+
+def _changes(engine: Bm25, texts: list[list[str]]) -> Figures:
+    started = time.perf_counter()
+    for number in range(CHANGES):
+        engine.add(len(texts) + number, Counter(texts[number % len(texts)]))
+    added = time.perf_counter()
+    for number in range(CHANGES):
+        engine.remove(len(texts) + number)
+    removed = time.perf_counter()
+    return {"add ms": (added - started) / CHANGES * 1000, "remove ms": (removed - added) / CHANGES * 1000}
+
+
+def _rank_bm25(texts: list[list[str]]) -> Search:
+    peer = BM25Okapi(texts, k1=K1, b=B)
+    return lambda query: np.argsort(-peer.get_scores(query))[:LIMIT]
+
+
+def _bm25s(texts: list[list[str]]) -> Search:
+    import bm25s
+
+    peer = bm25s.BM25(k1=K1, b=B, backend="numba" if COMPILED else "numpy")
+    peer.index(texts, show_progress=False)
+
+    def search(query: list[str]) -> np.ndarray:
+        known = [[term for term in query if term in peer.vocab_dict]]
+        return peer.retrieve(known, k=LIMIT, show_progress=False, n_threads=0)[0][0]
+
+    return search
+
+
+def _tantivy(texts: list[list[str]]) -> Search:
+    import tantivy
+
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("text", tokenizer_name="whitespace")
+    index = tantivy.Index(builder.build())
+    writer: Any = index.writer(heap_size=256_000_000, num_threads=1)
+    for text in texts:
+        writer.add_document(tantivy.Document(text=[" ".join(text)]))
+    writer.commit()
+    index.reload()
+    searcher, schema = index.searcher(), index.schema
+
+    def search(query: list[str]) -> np.ndarray:
+        clauses = [(tantivy.Occur.Should, tantivy.Query.term_query(schema, "text", term)) for term in query]
+        hits = searcher.search(tantivy.Query.boolean_query(clauses), LIMIT).hits
+        return np.array([address.doc for _, address in hits])
+
+    return search
