@@ -65,16 +65,20 @@ async def pose(
 
 
 def repair_of(card: Mapping[str, Any], *, lacking: bool = False) -> Repair:
-    """What repairing by a card (in its stored form) costs. `lacking`: a part it needs is out of stock."""
+    """What repairing by a card (in its stored form) costs. `lacking`: a part it needs is out of stock.
+
+    At least the time it takes: a campaign that the maker pays for occupies workshop and vehicle all the same.
+    """
     rates = economics()
+    time = (card.get("estimated_repair_time_minutes") or 0) * rates.labour_per_minute
     labour = _number(card.get("estimated_labor_cost"))
     if labour is None:
-        labour = (card.get("estimated_repair_time_minutes") or 0) * rates.labour_per_minute
+        labour = time
     parts = _number(card.get("estimated_parts_cost"))
     if parts is None:
         required = [RequiredPart.model_validate(part) for part in card.get("required_parts", [])]
         parts = float(sum((part.unit_cost or Decimal()) * part.quantity for part in required if not part.is_optional))
-    cost = _number(card.get("estimated_total_cost")) or labour + parts
+    cost = max(time, _number(card.get("estimated_total_cost")) or labour + parts)
     worked, failed = WORKS_PRIOR
     worked += card.get("success_count", 0)
     failed += card.get("failure_count", 0)
