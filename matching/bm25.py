@@ -36,7 +36,7 @@ class Bm25:
         self._impacts: list[Column] = []
         self._begin, self._end = Column(np.int64), Column(np.int64)
         self._lengths = Column(np.float32)
-        self._forward_terms, self._forward_values = Column(np.int32), Column(np.float32)
+        self._forward_terms, self._forward_values = Column(np.int32), Column(np.float16)
         self._total_length = 0.0
         self._quantised_mean = 1.0
         self._scratch = np.zeros(0, dtype=np.float32)
@@ -108,14 +108,14 @@ class Bm25:
         first = np.cumsum(counts) - counts
         where = np.arange(total) - first[owner] + self._begin[slots][owner]
         parts = self._term_weights(weights)[self._forward_terms[where]]
-        values = self._forward_values[where]
+        values = self._forward_values[where].astype(np.float32)
         parts *= values / (values + self._norms(self._lengths[slots])[owner])
         return np.bincount(owner, parts, len(slots)).astype(np.float32)
 
     def parts(self, weights: Weights, slot: int) -> list[tuple[str, float]]:
         """What each shared term adds to the score of a slot."""
         own = self._own_terms(slot)
-        values = self._forward_values[self._begin[slot] : self._end[slot]]
+        values = self._forward_values[self._begin[slot] : self._end[slot]].astype(np.float32)
         shares = self._term_weights(weights)[own] * values / (values + self._norms(self._lengths[slot]))
         return [(self._names[term], float(share)) for term, share in zip(own, shares, strict=True) if share > 0]
 
@@ -168,7 +168,7 @@ class Bm25:
         cursor = np.zeros(len(self._names), dtype=np.int64)
         for slot in range(last):
             span = slice(int(self._begin[slot]), int(self._end[slot]))
-            impacts = self._impact(self._forward_values.data[span], float(self._lengths[slot]))
+            impacts = self._impact(self._forward_values.data[span].astype(np.float32), float(self._lengths[slot]))
             for term, impact in zip(self._forward_terms.data[span].tolist(), impacts.tolist(), strict=True):
                 slots = self._slots[term].data
                 while slots[cursor[term]] < slot:  # dead documents keep their old impact

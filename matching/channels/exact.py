@@ -1,6 +1,7 @@
 """Exact channel: normalised fault codes, with partial credit for another failure type and for the code family."""
 
 from collections.abc import Collection
+from functools import lru_cache
 
 import numpy as np
 
@@ -34,10 +35,9 @@ class ExactChannel(Channel):
         return self._postings.lists.keys()
 
     def add(self, slot: int, card: CardRecord) -> None:
-        if codes := legal_codes(card.error_codes):
-            keys = _keys(codes)
-            self._codes[slot] = codes, keys
-            self._postings.add(slot, keys)
+        if card.error_codes:
+            self._codes[slot] = known = _read(card.error_codes)
+            self._postings.add(slot, known[1])
 
     def remove(self, slot: int, card: CardRecord) -> None:
         _, keys = self._codes.pop(slot, NO_CODES)
@@ -117,6 +117,13 @@ def legal_codes(texts: tuple[str, ...]) -> tuple[Code, ...]:
         if code.key not in NO_FAULT:
             found.setdefault((code.key, code.detail), code)
     return tuple(found.values())
+
+
+@lru_cache(maxsize=1 << 16)
+def _read(texts: tuple[str, ...]) -> tuple[tuple[Code, ...], frozenset[str]]:
+    """Codes and keys of a card; cards with the same codes share them."""
+    codes = legal_codes(texts)
+    return codes, _keys(codes)
 
 
 def _keys(codes: tuple[Code, ...]) -> frozenset[str]:

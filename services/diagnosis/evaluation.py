@@ -55,7 +55,7 @@ class GoldSet:
 class Figures:
     """Means over the answerable complaints; None where there is nothing to compute it from.
 
-    `auroc_nomatch`: the chance that the top score of an answerable complaint lies above that of an unanswerable one.
+    `auroc_nomatch`: the chance that an answerable complaint is held for known more firmly than an unanswerable one.
     `ece`: calibration error of the top answer's probability, over all complaints; for scorers that give one.
     `fools_typical`, `fools_most`: share of unanswerable complaints whose top score reaches the median, or the lowest
     but five per cent, of the scores that right top answers have. A reader who trusts scores is fooled by those.
@@ -85,10 +85,15 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """One ranking, siblings taken out. `score` is the top one as a reader saw it, 0 if nothing was found."""
+    """One ranking, siblings taken out. `score` is the top one as a reader saw it, 0 if nothing was found.
+
+    `known` grows with the belief that some card explains the complaint: 1 − P(none) where the scorer gives it, else the
+    top score.
+    """
 
     ranking: list[str]
     score: float
+    known: float
     probability: float | None
     right: bool
 
@@ -115,6 +120,7 @@ async def _ask(
     return _Answer(
         ranking,
         best.score if best else 0.0,
+        1 - none if (none := matched.result.none_probability) is not None else best.score if best else 0.0,
         best.probability if best else None,
         bool(best and names[best.card_id] in relevant),
     )
@@ -133,7 +139,7 @@ def _figures(gold: GoldSet, found: Mapping[str, _Answer]) -> Figures:
         hit_10=_mean([hit_at(answer.ranking, relevant, 10) for answer, relevant in answers]),
         mrr=_mean([reciprocal_rank(answer.ranking, relevant) for answer, relevant in answers]),
         ndcg_10=_mean([ndcg_at(answer.ranking, dict.fromkeys(relevant, 1.0), 10) for answer, relevant in answers]),
-        auroc_nomatch=auroc([answer.score for answer, _ in answers], [answer.score for answer in others]),
+        auroc_nomatch=auroc([answer.known for answer, _ in answers], [answer.known for answer in others]),
         ece=expected_calibration_error(
             [answer.probability or 0.0 for answer in calibrated], [answer.right for answer in calibrated]
         ),

@@ -11,7 +11,8 @@ Document = Mapping[str, Any]
 
 CARD_FIELDS = (
     "title", "version", "revision", "status", "description", "subsystem_category", "failure_mode", "symptom_text",
-    "symptoms", "symptom_codes", "error_codes", "root_cause", "secondary_causes", "required_parts", "keywords",
+    "symptoms", "symptom_codes", "error_codes", "root_cause", "secondary_causes", "resolution_summary",
+    "resolution_steps", "required_parts", "keywords",
     "vehicle_models", "universal_failure", "failure_signature", "signature_hash", "effectiveness_score",
     "confidence_score", "confidence_level", "evidence_low", "evidence_n", "usage_count", "failure_conditions",
     "updated_at",
@@ -50,6 +51,7 @@ def card_record(card: Document) -> CardRecord:
         symptom_codes=tuple(card["symptom_codes"]),
         error_codes=tuple(card["error_codes"]),
         root_cause="\n".join(filter(None, (card["root_cause"], *card["secondary_causes"]))),
+        resolution=card["resolution_summary"] or "\n".join(step["action"] for step in card["resolution_steps"]),
         components=tuple(part["part_name"] for part in card["required_parts"]),
         keywords=tuple(card["keywords"]),
         vehicles=tuple(_vehicle_range(vehicle) for vehicle in card["vehicle_models"]),

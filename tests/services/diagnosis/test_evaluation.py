@@ -13,7 +13,7 @@ from services.diagnosis.evaluation import GoldSet, _Answer, _figures
 
 
 def answer(ranking: str, score: float, *, right: bool = False, probability: float | None = None) -> _Answer:
-    return _Answer(list(ranking), score, probability, right)
+    return _Answer(list(ranking), score, score, probability, right)
 
 
 def gold(relevant: dict[str, str], others: str = "") -> GoldSet:
