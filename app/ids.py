@@ -36,6 +36,8 @@ PREFIXES = {
     "tree": "tree",
     "signature": "sig",
     "match": "match",
+    "diagnosis": "dgs",
+    "test_outcome": "tout",
 }
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

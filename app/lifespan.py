@@ -20,6 +20,7 @@ from app.store import OpenStore, open_store
 from seeds.load import seed
 from services.accounts import users
 from services.diagnosis import matches
+from services.diagnosis.guided import experience, guard, problem
 from services.diagnosis.live_index import LiveIndex
 from services.engagement import mail
 from services.events.processor import Processor
@@ -97,6 +98,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             app.state.first_password = await users.ensure_admin(settings)
         if settings.seed:
             await migrate([Step("starter_knowledge", _load_starter_knowledge)])
+        _configure(settings)
         service = Service(store, await _start_index(settings, stack), _processor(settings))
         await _start_processor(service, settings, stack)
         _start_timers(service, settings, stack)
@@ -104,6 +106,15 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         log.info("started", store=store.kind, cards=len(service.index.index), off=service.off)
         yield
         log.info("stopping")
+
+
+def _configure(settings: Settings) -> None:
+    """Hand on what the services are set to."""
+    half_life = settings.evidence_half_life_days
+    confidence.configure(half_life_days=half_life)
+    experience.configure(half_life_days=half_life)
+    guard.configure(expensive_part_cost=settings.expensive_part_cost)
+    problem.configure(labour_rate_per_hour=settings.labour_rate_per_hour, hand_over_cost=settings.hand_over_cost)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ TAGS = {
     "knowledge graph": "The knowledge graph's edges.",
     "matching": "Which known failures explain this ticket.",
     "tickets": "A vehicle comes in, is worked and goes out.",
+    "guided diagnosis": "What to check next, why, and when to stop.",
     "technician actions": "What a technician found and did.",
     "parts": "Parts taken for a ticket, fitted or returned.",
     "events": "The log of what happened, and what has been made of it.",

@@ -33,6 +33,13 @@ class Settings(BaseSettings):
     currency: str = Field(default="INR", pattern=r"^[A-Z]{3}$")
     return_window_days: int = Field(default=30, ge=1, description="A revisit within it takes a success back.")
     evidence_half_life_days: int = Field(default=365, ge=1)
+    labour_rate_per_hour: float = Field(default=720, gt=0, description="What an hour in the workshop costs.")
+    hand_over_cost: float = Field(
+        default=15_000, gt=0, description="Of giving a vehicle up to an expert, beyond the repair that follows."
+    )
+    expensive_part_cost: float = Field(
+        default=3000, ge=0, description="From here on, a part is not handed out before a cheap decisive check is made."
+    )
     seed: bool = Field(default=True, description="Load the starter knowledge at the first start on a store.")
 
     max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)

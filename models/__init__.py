@@ -2,6 +2,7 @@
 
 from models.account import LoginAttempts, Organisation, Session, Site, User
 from models.bookkeeping import IdempotencyKey, ImportRun, Lease, Migration
+from models.diagnosis import CheckLikelihood, CheckOutcome, DiagnosisSession
 from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
 from models.knowledge_relation import KnowledgeRelation
@@ -25,6 +26,9 @@ ALL_DOCUMENTS = [
     Symptom,
     CardOutcome,
     CardEvidence,
+    DiagnosisSession,
+    CheckOutcome,
+    CheckLikelihood,
     EfiEvent,
     EventReceipt,
     User,

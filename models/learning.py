@@ -50,6 +50,7 @@ class CardEvidence(Record):
     successes: float = 0.0
     failures: float = 0.0
     rejections: float = Field(default=0.0, description="Decayed count of technicians ruling the card out.")
+    ruled_out: int = Field(default=0, description="Plain count of technicians ruling the card out.")
     outcomes: int = 0
     as_of: UtcDatetime
 

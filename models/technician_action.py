@@ -23,6 +23,7 @@ class AttemptedDiagnostic(Strict):
     hypothesis: ShortText = ""
     check_performed: ShortText
     result: ShortText = ""
+    answer: bool | None = Field(default=None, description="To the question of the node named by `step_id`.")
     confirmed: bool | None = None
     tools_used: Annotated[list[Name], Field(max_length=50)] = []
     measurements: Measurements = []
@@ -55,6 +56,7 @@ class ActionContent(Strict):
     """What a technician records about one passage of work on a ticket."""
 
     ticket_id: Id
+    diagnosis_session_id: Id | None = Field(default=None, description="The guided diagnosis that led to it.")
 
     diagnostic_steps_performed: Lines = []
     attempted_diagnostics: Annotated[list[AttemptedDiagnostic], Field(max_length=200)] = []

@@ -238,6 +238,7 @@ class EvidenceOut(Out):
     outcomes: int
     fix_rate: PosteriorOut = Field(description="How often the fix works.")
     rejections: float = Field(description="How often it was considered and ruled out (older ones less).")
+    ruled_out: int = Field(description="The same as a plain count: “ruled out 14 times on this variant”.")
     acceptance: PosteriorOut = Field(description="How often those who consider it go on to use it.")
 
 

@@ -14,6 +14,7 @@ from routes.api.deps import PageQuery, etag
 from routes.api.http import api_router
 from routes.api.problems import problems
 from routes.api.schemas import Out, PageOut
+from services.diagnosis.guided import guard
 from services.repairs import usage
 from services.repairs.usage import Settling
 
@@ -36,6 +37,9 @@ class Allocation(Strict):
     part_id: Id
     quantity: Pieces = 1
     substitute_for: Name = Field(default="", description="The part it replaces, where no card of the ticket says so.")
+    acknowledge_missed_checks: bool = Field(
+        default=False, description="Take an expensive part although a cheap check might show that it is not needed."
+    )
 
 
 class SettledPieces(Strict):
@@ -80,7 +84,12 @@ CurrentUsage = Annotated[PartUsage, Depends(_load)]
 
 @router.post("", status_code=201, responses=problems(404, 409))
 async def allocate_part(body: Allocation, response: Response) -> PartUsageOut:
-    """Take pieces from stock for a ticket."""
+    """Take pieces from stock for a ticket.
+
+    An expensive part is refused once (`check_missed`) while a cheap check that decides about it has not been made.
+    """
+    if not body.acknowledge_missed_checks:
+        await guard.before_allocating(body.ticket_id, body.part_id, body.quantity)
     taken = await usage.allocate(body.ticket_id, body.part_id, body.quantity, substitute_for=body.substitute_for)
     return _shown(taken, response)
 

@@ -20,6 +20,7 @@ from routes.api.deps import PageQuery
 from routes.api.http import api_router
 from routes.api.problems import problems
 from routes.api.schemas import Out, PageOut
+from services.diagnosis.guided import drafts, sessions
 from services.repairs import actions
 
 router = api_router("/efi/technician-actions", tag="technician actions")
@@ -62,6 +63,7 @@ class NewAction(ActionContent):
 class ActionOut(Out):
     action_id: str = Field(validation_alias="id")
     ticket_id: str
+    diagnosis_session_id: str | None
     technician_id: str
     technician_name: str
     site_id: str | None
@@ -106,8 +108,14 @@ async def _load(action_id: Annotated[Id, Path()]) -> TechnicianAction:
 
 @router.post("", status_code=201, responses=problems(404, 409))
 async def record_action(body: NewAction) -> ActionOut:
-    """Record what was done on a ticket. It starts a ticket that is still open; a discovery becomes a draft card."""
-    return ActionOut.model_validate(await actions.record(body, technician_id=body.technician_id))
+    """Record what was done on a ticket. It starts a ticket that is still open; a discovery becomes a draft card.
+
+    With `diagnosis_session_id` its checks and what they ruled out are taken over.
+    """
+    content: ActionContent = body
+    if body.diagnosis_session_id is not None:
+        content = drafts.filled(body, await sessions.get(body.diagnosis_session_id))
+    return ActionOut.model_validate(await actions.record(content, technician_id=body.technician_id))
 
 
 @router.get("")

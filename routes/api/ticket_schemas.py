@@ -9,7 +9,7 @@ from app.ids import Id
 from models.enums import CustomerType, Priority, ResolutionType, TicketCategory, TicketStatus, VehicleType
 from models.event import EventType
 from models.record import ActorRef
-from models.ticket import StatusChange, TicketContent, UsedPart
+from models.ticket import Resolution, StatusChange, TicketContent, UsedPart
 from models.types import ErrorCode, Kilometres, Line, ModelYear, Money, Name, ShortText, Strict, Text, Title
 from routes.api.schemas import Out
 
@@ -85,6 +85,16 @@ class Closing(Strict):
     model_config = _example({"note": "Collected by the customer"})
 
     note: ShortText = ""
+
+
+class ResolutionReport(Resolution):
+    acknowledge_missed_checks: bool = Field(
+        default=False, description="Resolve although a cheap check that would have decided was not made."
+    )
+
+    def resolution_only(self) -> Resolution:
+        """What is to be recorded."""
+        return Resolution(**{name: getattr(self, name) for name in Resolution.model_fields})
 
 
 class Reopening(Strict):

@@ -7,7 +7,7 @@ from fastapi import Depends, Path, Query, Response
 
 from app.ids import Id
 from models.enums import Priority, TicketCategory, TicketStatus
-from models.ticket import Resolution, Ticket
+from models.ticket import Ticket
 from models.types import Name, UtcDatetime
 from routes.api.deps import CurrentActor, CurrentSettings, IfMatch, OptionalIfMatch, PageQuery, etag
 from routes.api.http import api_router
@@ -20,10 +20,12 @@ from routes.api.ticket_schemas import (
     NewTicket,
     Progress,
     Reopening,
+    ResolutionReport,
     TicketEdit,
     TicketEventOut,
     TicketOut,
 )
+from services.diagnosis.guided import guard
 from services.events.log import EventFilter, list_events
 from services.repairs import ticket_moves, tickets
 from services.repairs.tickets import TicketFilter
@@ -119,9 +121,17 @@ async def progress_ticket(ticket: TicketAsRead, body: Progress, response: Respon
 
 
 @router.post("/{ticket_id}/resolve", responses=problems(404, 409, 412))
-async def resolve_ticket(ticket: TicketAsRead, body: Resolution, response: Response) -> TicketOut:
-    """Record the outcome. The card that was used gains or loses confidence by it."""
-    return _shown(await ticket_moves.resolve(ticket, body), response)
+async def resolve_ticket(ticket: TicketAsRead, body: ResolutionReport, response: Response) -> TicketOut:
+    """Record the outcome. The card that was used gains or loses confidence by it.
+
+    Refused once (`check_missed`) while a cheap check that decides about the card has not been made, unless its repair
+    was seen to help.
+    """
+    resolution = body.resolution_only()
+    if not body.acknowledge_missed_checks:
+        card_id = resolution.selected_failure_card
+        await guard.before_resolving(ticket, card_id, successful=resolution.resolution_successful)
+    return _shown(await ticket_moves.resolve(ticket, resolution), response)
 
 
 @router.post("/{ticket_id}/close", responses=problems(404, 409, 412))

@@ -212,6 +212,7 @@ class _Row:
     variant: str
     sums: Decayed
     outcomes: int = 0
+    ruled_out: int = 0
 
     def add(
         self, occurred_at: datetime, *, successes: int = 0, failures: int = 0, rejections: int = 0, outcomes: int = 0
@@ -220,6 +221,7 @@ class _Row:
             occurred_at, _Policy.half_life, successes=successes, failures=failures, rejections=rejections
         )
         self.outcomes += outcomes
+        self.ruled_out += rejections
 
 
 async def _evidence(card_ids: list[str], variant: str) -> dict[tuple[str, str], _Row]:
@@ -243,6 +245,7 @@ async def _store(rows: list[_Row]) -> None:
                         "rejections": row.sums.rejections,
                         "as_of": row.sums.as_of,
                         "outcomes": row.outcomes,
+                        "ruled_out": row.ruled_out,
                         "updated_at": now,
                     },
                     "$inc": {"revision": 1},
@@ -257,20 +260,22 @@ async def _store(rows: list[_Row]) -> None:
 
 def _row(stored: CardEvidence) -> _Row:
     sums = Decayed(stored.as_of, stored.successes, stored.failures, stored.rejections)
-    return _Row(stored.card_id, stored.variant, sums, stored.outcomes)
+    return _Row(stored.card_id, stored.variant, sums, stored.outcomes, stored.ruled_out)
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What is known of a card on one variant, or on all (`variant` is then "*"), decayed to now.
 
-    `outcomes` is the plain number of repairs, `rejections` the decayed number of times it was ruled out.
+    `outcomes` is the plain number of repairs, `rejections` the decayed number of times it was ruled out,
+    and `ruled_out` the plain one.
     """
 
     variant: str
     outcomes: int
     fix_rate: Posterior
     rejections: float
+    ruled_out: int
     acceptance: Posterior
 
 
@@ -301,4 +306,4 @@ async def evidence_on(card_ids: list[str], variant: str) -> dict[str, Evidence]:
 
 def _shown(row: _Row, sums: Decayed, pooled: Decayed) -> Evidence:
     rate = learning.variant_fix_rate(sums, pooled, _Policy.half_life)
-    return Evidence(row.variant, row.outcomes, rate, sums.rejections, learning.acceptance(sums))
+    return Evidence(row.variant, row.outcomes, rate, sums.rejections, row.ruled_out, learning.acceptance(sums))

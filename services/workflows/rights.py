@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from app.database import Access, DeclaredRights
 from models.account import User
+from models.diagnosis import CheckLikelihood, CheckOutcome
 from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
 from models.knowledge_relation import KnowledgeRelation
@@ -28,6 +29,8 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         FailureCard: BOTH,
         CardOutcome: BOTH,
         CardEvidence: BOTH,
+        CheckOutcome: BOTH,
+        CheckLikelihood: BOTH,
         EfiEvent: BOTH,
     },
     # Drafts a card out of what a technician discovered.

@@ -4,10 +4,11 @@ import pytest
 
 from app import database
 from app.security import acting_as
-from models.technician_action import RejectedHypothesis
+from models.technician_action import AttemptedDiagnostic, RejectedHypothesis
 from services.repairs import ticket_moves
 from services.workflows import HANDLERS
 from services.workflows.rights import GRANTS
+from tests.services.diagnosis.guided_samples import leaf
 from tests.services.workflows.conftest import DISCOVERY, Workshop
 
 
@@ -33,13 +34,15 @@ async def test_no_right_is_granted_that_is_not_needed(workshop: Workshop, agent:
 
 
 async def _everything(workshop: Workshop) -> None:
-    card = await workshop.approved_card()
+    card = await workshop.approved_card(diagnostic_tree=leaf("Is the balancing resistor open?"))
+    checked = [AttemptedDiagnostic(step_id="n1", card_id=card.id, check_performed="measured", answer=True)]
     ticket = await workshop.ticket("Stops charging")
     with acting_as(workshop.expert):
         await ticket_moves.assign(ticket, workshop.technician.id)
     rejected = [RejectedHypothesis(hypothesis="fuse", card_id=card.id, reason_rejected="whole")]
     await workshop.action(ticket, **DISCOVERY, rejected_hypotheses=rejected)
-    await workshop.action(ticket, failure_card_used=card.id, failure_card_accuracy_rating=5)
+    used = {"failure_card_used": card.id, "attempted_diagnostics": checked}
+    await workshop.action(ticket, **used, failure_card_accuracy_rating=5)
     await workshop.resolve(ticket)
     await workshop.settle()
     await workshop.reopen(ticket)

@@ -1,0 +1,1 @@
+"""Guided diagnosis: what to check next, why, and when to stop."""

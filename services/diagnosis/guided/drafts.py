@@ -1,0 +1,143 @@
+"""What a session says as part of a technician's action, so that nobody types it again."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from app.errors import Invalid
+from app.ids import Id
+from models.diagnosis import CheckAnswer, DiagnosisSession, SessionStep, StepKind
+from models.technician_action import ActionContent, AttemptedDiagnostic, RejectedHypothesis
+from models.types import Measurement, Minutes, Strict
+from services.diagnosis.guided.view import standing
+
+WORDS = {
+    CheckAnswer.yes: "Yes",
+    CheckAnswer.no: "No",
+    CheckAnswer.cannot_do: "Could not be done",
+    CheckAnswer.skipped: "Skipped",
+}
+MAX_TEXT = 500
+
+
+class ActionDraft(Strict):
+    """The fields of an action that follow from a session."""
+
+    ticket_id: Id
+    diagnosis_session_id: Id
+    attempted_diagnostics: Annotated[list[AttemptedDiagnostic], Field(max_length=200)]
+    rejected_hypotheses: Annotated[list[RejectedHypothesis], Field(max_length=100)]
+    diagnostic_steps_performed: list[str]
+    measurements: list[Measurement]
+    failure_cards_suggested: list[Id]
+    tools_used: list[str]
+    diagnostic_time_minutes: Minutes
+    failure_card_used: Id | None = Field(description="The card confirmed, or proposed for repair.")
+
+
+def draft_of(session: DiagnosisSession, *, card_used: str | None = None) -> ActionDraft:
+    """The session as an action's fields. `card_used` is what was used in the end; such a card is not rejected."""
+    steps = standing(session.steps)
+    checks = [step for step in steps if step.kind is StepKind.check]
+    made = [step for step in checks if step.answer in (CheckAnswer.yes, CheckAnswer.no)]
+    titles = {candidate.card_id: candidate.title for candidate in session.candidates}
+    concluded = session.proposal.card_id if session.proposal.check is None else None
+    used = card_used or concluded
+    by_number = {step.number: step for step in steps}
+    return ActionDraft(
+        ticket_id=session.ticket_id,
+        diagnosis_session_id=session.id,
+        attempted_diagnostics=[_diagnostic(step, titles) for step in checks],
+        rejected_hypotheses=[
+            _rejected(candidate.card_id, candidate.title, [by_number[number] for number in candidate.ruled_out_by])
+            for candidate in session.candidates
+            if candidate.ruled_out and candidate.card_id != used
+        ],
+        diagnostic_steps_performed=[_line(step, titles) for step in steps][:100],
+        measurements=[step.measurement for step in made if step.measurement is not None],
+        failure_cards_suggested=[candidate.card_id for candidate in session.candidates],
+        tools_used=list(dict.fromkeys(tool for step in made if step.check for tool in step.check.tools_required))[:50],
+        diagnostic_time_minutes=sum(step.check.duration_minutes for step in made if step.check),
+        failure_card_used=used,
+    )
+
+
+def filled(content: ActionContent, session: DiagnosisSession) -> ActionContent:
+    """The action with what the session knows added to what the technician wrote; what they wrote stands first.
+
+    Raises Invalid if the session belongs to another ticket.
+    """
+    if session.ticket_id != content.ticket_id:
+        raise Invalid.field("diagnosis_session_id", "belongs to another ticket", session.id)
+    draft = draft_of(session, card_used=content.failure_card_used)
+    known = {(done.card_id, done.step_id) for done in content.attempted_diagnostics if done.step_id}
+    rejected = {one.card_id for one in content.rejected_hypotheses}
+    added = {
+        "attempted_diagnostics": [
+            done for done in draft.attempted_diagnostics if (done.card_id, done.step_id) not in known
+        ],
+        "rejected_hypotheses": [
+            one
+            for one in draft.rejected_hypotheses
+            if one.card_id not in rejected and one.card_id != content.failure_card_used
+        ],
+        "diagnostic_steps_performed": draft.diagnostic_steps_performed,
+        "failure_cards_suggested": draft.failure_cards_suggested,
+        "tools_used": draft.tools_used,
+    }
+    whole = {
+        name: [*(own := getattr(content, name)), *(one for one in more if one not in own)]
+        for name, more in added.items()
+    }
+    minutes = content.diagnostic_time_minutes or draft.diagnostic_time_minutes
+    return ActionContent.model_validate(
+        {name: getattr(content, name) for name in ActionContent.model_fields}
+        | whole
+        | {"diagnostic_time_minutes": minutes, "diagnosis_session_id": session.id}
+    )
+
+
+def _diagnostic(step: SessionStep, titles: dict[str, str]) -> AttemptedDiagnostic:
+    check = step.check
+    shift = next((shift for shift in step.shifts if shift.card_id == step.card_id), None)
+    answered = step.answer in (CheckAnswer.yes, CheckAnswer.no)
+    return AttemptedDiagnostic(
+        step_id=check.node_id,
+        card_id=check.card_id,
+        hypothesis=titles.get(check.card_id, "")[:MAX_TEXT],
+        check_performed=check.check_action[:MAX_TEXT],
+        result=_finding(step),
+        answer=step.answer is CheckAnswer.yes if answered else None,
+        confirmed=shift.after > shift.before if answered and shift else None,
+        tools_used=check.tools_required if answered else [],
+        measurements=[step.measurement] if step.measurement else [],
+        timestamp=step.answered_at,
+    )
+
+
+def _rejected(card_id: str, title: str, steps: list[SessionStep]) -> RejectedHypothesis:
+    readings = [_reading(step.measurement) for step in steps if step.measurement]
+    return RejectedHypothesis(
+        hypothesis=title[:MAX_TEXT],
+        card_id=card_id,
+        reason_rejected="; ".join(_finding(step) for step in steps)[:MAX_TEXT],
+        evidence="; ".join([*readings, *(step.note for step in steps if step.note)])[:MAX_TEXT],
+        ruled_out_at=max((step.answered_at for step in steps), default=None),
+    )
+
+
+def _line(step: SessionStep, titles: dict[str, str]) -> str:
+    if step.kind is StepKind.repair:
+        return f"Repaired by “{titles.get(step.card_id, step.card_id)}”: {'helped' if step.worked else 'did not help'}"
+    return _finding(step)
+
+
+def _finding(step: SessionStep) -> str:
+    if step.check is None or step.answer is None:
+        return f"Repair {'helped' if step.worked else 'did not help'}"
+    reading = f" ({_reading(step.measurement)})" if step.measurement else ""
+    return f"{step.check.question} {WORDS[step.answer]}{reading}"[:MAX_TEXT]
+
+
+def _reading(measurement: Measurement) -> str:
+    return f"{measurement.quantity} {measurement.value:g} {measurement.unit}"

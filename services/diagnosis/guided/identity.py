@@ -1,0 +1,117 @@
+"""When two checks are the same check: the identity of a test, and the limit that it compares with.
+
+Two nodes ask the same if their questions agree but for case, articles, auxiliaries, punctuation, plural and the
+spelling of units. Word order stays: "A above B" is not "B above A". A single comparison may point the other way: "is it
+above 50 mV" is the same measurement as "is it below 50 mV" with the answers exchanged.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from models.failure_card import DiagnosticNode
+
+_BELOW = r"below|under|less than|lower than|smaller than|at most|no more than"
+_ABOVE = r"above|over|more than|higher than|greater than|at least|no less than"
+_COMPARATOR = re.compile(rf"\b(?:({_BELOW})|({_ABOVE}))\b(?=\s*[-+−]?\d)")
+_SEVERAL = re.compile(r"\b(?:and|or|but|while|with|without|not|no|never)\b")
+_LIMIT = re.compile(
+    rf"\b(?P<word>{_BELOW}|{_ABOVE})\s*(?P<value>[-+−]?\d+(?:[.,]\d+)?)\s*(?P<unit>[^\W\d_]+(?:/[^\W\d_]+)?|%|°C|°F)?",
+    re.IGNORECASE,
+)
+_TOKEN = re.compile(r"[-+−]?\d+(?:[.,]\d+)?|[^\W\d_]+|[%°⋚]")
+_FILLERS = frozenset(
+    "is are was were be been being do does did has have had the a an any there then please whether if can".split()  # noqa: SIM905
+)
+# A question that points back, or says too little by itself, means something only together with what is done.
+_POINTS_BACK = frozenset(
+    "it its they them this that these those still again same other both also so here".split()  # noqa: SIM905
+)
+_SAYS_ENOUGH = 5
+_UNIT_WORDS = {
+    "volt": "v", "volts": "v", "millivolt": "mv", "millivolts": "mv", "ampere": "a", "amperes": "a", "amp": "a",
+    "amps": "a", "milliampere": "ma", "milliamperes": "ma", "ohm": "ω", "ohms": "ω", "Ω": "ω", "kohm": "kω",
+    "mohm": "mω", "celsius": "c", "minute": "min", "minutes": "min", "second": "s", "seconds": "s", "hour": "h",
+    "hours": "h", "percent": "%",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The one comparison of a question with a number: "yes" is on the side that `above` names."""
+
+    above: bool
+    value: float
+    unit: str
+
+
+def identity(node: DiagnosticNode) -> tuple[str, bool]:
+    """The stable id of the test that a node asks for, and whether "yes" here is "no" of the test.
+
+    The test's own sense is "below"; a question that asks for "above" is inverted.
+    """
+    question = node.question.casefold()
+    inverted = False
+    found = list(_COMPARATOR.finditer(question))
+    # The opposite of "A and B" is not "not A and not B": only a lone comparison may be turned round.
+    if len(found) == 1 and not _SEVERAL.search(question):
+        inverted = found[0][2] is not None
+        question = f"{question[: found[0].start()]}⋚{question[found[0].end() :]}"
+    words = _words(question)
+    telling = [word for word in words if word not in _FILLERS]
+    if len(telling) < _SAYS_ENOUGH or _POINTS_BACK & set(words):
+        telling += ["|", *(word for word in _words(node.check_action.casefold()) if word not in _FILLERS)]
+    digest = hashlib.sha256(" ".join(telling).encode()).hexdigest()[:20]
+    return f"tst_{digest}", inverted
+
+
+def _words(text: str) -> list[str]:
+    words = []
+    for token in _TOKEN.findall(text):
+        word = _UNIT_WORDS.get(token, token).replace(",", ".").replace("−", "-")
+        plural = len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is"))
+        words.append(word[:-1] if plural else word)
+    return words
+
+
+_SCALE = {"k": 1e3, "M": 1e6, "m": 1e-3, "µ": 1e-6, "u": 1e-6, "n": 1e-9}
+_BASES = {"V": "V", "A": "A", "Ω": "Ω", "W": "W", "Hz": "Hz", "F": "F", "Ohm": "Ω", "ohm": "Ω", "Ah": "Ah", "Wh": "Wh"}
+_PLAIN = {
+    "min": ("s", 60.0), "s": ("s", 1.0), "h": ("s", 3600.0), "ms": ("s", 1e-3), "mm": ("m", 1e-3), "cm": ("m", 1e-2),
+    "m": ("m", 1.0), "km": ("m", 1e3), "bar": ("Pa", 1e5), "kPa": ("Pa", 1e3), "Pa": ("Pa", 1.0), "%": ("%", 1.0),
+    "°C": ("°C", 1.0), "°": ("°", 1.0), "Nm": ("Nm", 1.0), "rpm": ("rpm", 1.0), "km/h": ("km/h", 1.0), "": ("", 1.0),
+    "g": ("g", 1.0), "kg": ("g", 1e3), "l": ("l", 1.0), "ml": ("l", 1e-3), "dB": ("dB", 1.0),
+}  # fmt: skip
+
+
+def limit_of(question: str) -> Limit | None:
+    """The number that a question compares with, None unless it compares exactly once."""
+    found = list(_LIMIT.finditer(question))
+    if len(found) != 1 or _SEVERAL.search(question.casefold()):
+        return None
+    match = found[0]
+    above = re.fullmatch(_ABOVE, match["word"], re.IGNORECASE) is not None
+    value = float(match["value"].replace(",", ".").replace("−", "-"))
+    unit = match["unit"] or ""
+    return Limit(above, value, unit) if _in_base(value, unit) is not None else None
+
+
+def reading_says(limit: Limit, value: float, unit: str) -> bool | None:
+    """Whether a reading answers the question with yes; None if its unit measures something else."""
+    ours, theirs = _in_base(limit.value, limit.unit), _in_base(value, unit)
+    if ours is None or theirs is None or ours[1] != theirs[1]:
+        return None
+    return theirs[0] > ours[0] if limit.above else theirs[0] < ours[0]
+
+
+def _in_base(value: float, unit: str) -> tuple[float, str] | None:
+    unit = unit.strip()
+    if unit in _PLAIN:
+        base, factor = _PLAIN[unit]
+        return value * factor, base
+    for symbol, base in _BASES.items():
+        if unit == symbol:
+            return value, base
+        if unit.endswith(symbol) and unit[: -len(symbol)] in _SCALE:
+            return value * _SCALE[unit[: -len(symbol)]], base
+    return None

@@ -1,0 +1,136 @@
+"""Tests shared across cards: when two checks are one, and how trees run through them."""
+
+import pytest
+
+from models.failure_card import DiagnosticNode, DiagnosticTree
+from services.diagnosis.guided.catalogue import CONFIRMED, RULED_OUT, build, covers_of
+from services.diagnosis.guided.identity import Limit, identity, limit_of, reading_says
+from tests.services.diagnosis.guided_samples import chain, leaf, node
+
+
+def named(question: str, action: str = "Measure at the battery posts") -> tuple[str, bool]:
+    return identity(DiagnosticNode(node_id="x", step_number=1, question=question, check_action=action))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Is the main 12 V battery terminal tight and clean?", "is main 12 V battery terminals tight and clean"),
+        (
+            "Is the resting spread between the cell groups below 50 mV?",
+            "Is resting spread between cell groups under 50 millivolts?",
+        ),
+        ("Is the insulation to the vehicle chassis at least 1 MΩ?", "Is insulation to vehicle chassis above 1 MOhm?"),
+    ],
+)
+def test_the_same_check_in_other_words(one: str, other: str):
+    assert named(one) == named(other)
+
+
+def test_asking_the_other_way_round_is_the_same_test_inverted():
+    below = named("Is the resting spread between the cell groups below 50 mV?")
+    above = named("Is the resting spread between the cell groups above 50 mV?")
+
+    assert below[0] == above[0]
+    assert (below[1], above[1]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "Is the resting spread of the cell groups below 50 mV?",
+            "Is the resting spread of the cell groups below 80 mV?",
+        ),
+        (
+            "Is the front wheel speed above the rear wheel speed?",
+            "Is the rear wheel speed above the front wheel speed?",
+        ),
+        # The opposite of two conditions is not both opposites.
+        (
+            "Is the spread below 30 mV at full and below 80 mV at ten?",
+            "Is the spread above 30 mV at full and above 80 mV at ten?",
+        ),
+        ("Does the main contactor close when commanded on?", "Does the main contactor not close when commanded on?"),
+    ],
+)
+def test_different_checks_stay_apart(one: str, other: str):
+    assert named(one)[0] != named(other)[0]
+
+
+def test_a_question_that_points_back_is_told_apart_by_what_is_done():
+    question = "Does it still sag?"
+
+    assert named(question, "Load the pack")[0] != named(question, "Load the 12 V battery")[0]
+    assert named(question, "Load the pack") == named(question, "load the pack.")
+
+
+def test_cards_share_tests():
+    shared = "Is the resting spread between the cell groups below 50 mV?"
+    catalogue = build({"a": leaf(shared), "b": chain("Does the battery warning lamp stay on?", shared), "c": None})
+
+    test = catalogue.tests[catalogue.by_id[named(shared)[0]]]
+    assert len(catalogue.tests) == 2
+    assert [(place.card, place.node_id) for place in test.places] == [(0, "n1"), (1, "n2")]
+    assert catalogue.routes[2].steps == ()
+
+
+def test_expectation_is_the_share_of_confirming_paths():
+    tree = DiagnosticTree(
+        root_node_id="a",
+        nodes=[
+            node("a", "Is lamp one on?", if_yes="b", if_no="c"),
+            node("b", "Is lamp two on?", leads_to_root_cause="One", hands_over_to="x"),
+            node("c", "Is lamp three on?", if_yes="d", leads_to_root_cause="Two"),
+            node("d", "Is lamp four on?", leads_to_root_cause="Three", hands_over_to="x"),
+        ],
+    )
+
+    steps = {step.node_id: step for step in build({"card": tree}).routes[0].steps}
+
+    assert steps["a"].expects == pytest.approx(1 / 3)
+    assert steps["c"].expects == pytest.approx(1 / 2)
+    assert (steps["b"].yes, steps["b"].no, steps["b"].expects) == (CONFIRMED, RULED_OUT, 1.0)
+    # Both answers of c go on to a cause: neither speaks for another card.
+    assert steps["c"].no == CONFIRMED
+
+
+def test_preparation_is_told_from_the_check():
+    tree = leaf("Is the fuse open?", check_action="Isolate, open the junction box, measure", duration_minutes=20)
+
+    [test] = build({"card": tree}).tests
+
+    assert test.minutes == 10
+    assert test.setups == {"open junction box": 10}
+    assert covers_of("Remove the seat and take off the left trim") == ["seat", "trim"]
+    assert covers_of("Read the open fault codes") == []
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Is the spread below 50 mV?", Limit(above=False, value=50, unit="mV")),
+        ("Is the reading at least 1.5 MΩ?", Limit(above=True, value=1.5, unit="MΩ")),
+        ("Is it below -30 °C?", Limit(above=False, value=-30, unit="°C")),
+        ("Is it below 3 V and above 1 V?", None),
+        ("Is the fuse intact?", None),
+        ("Is it above 5 frobs?", None),
+    ],
+)
+def test_limits_are_read_from_the_question(question: str, expected: Limit | None):
+    assert limit_of(question) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "says"),
+    [
+        (40, "mV", True),
+        (0.04, "V", True),
+        (0.06, "V", False),
+        (60, "mV", False),
+        (40, "A", None),
+        (40, "furlong", None),
+    ],
+)
+def test_a_reading_answers_the_question(value: float, unit: str, says: bool | None):
+    assert reading_says(Limit(above=False, value=50, unit="mV"), value, unit) is says
