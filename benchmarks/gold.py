@@ -11,8 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from matching import CardRecord, Case, Vehicle, VehicleRange
+from matching import CardRecord, Case, Vehicle
 from matching.training import Decision
+from seeds.gold import content_of
+from services.diagnosis.translate import card_record
+from services.knowledge.content import completed
 
 
 @dataclass(frozen=True)
@@ -88,33 +91,24 @@ def _case(query: dict[str, Any]) -> Case:
 
 
 def _card(row: dict[str, Any]) -> CardRecord:
-    component = row["component"]
-    return CardRecord(
-        row["_id"],
-        title=f"{component} {row['manufacturer']}".strip(),
-        symptom_text=row["text"],
-        root_cause=row["text"],
-        resolution=row["remedy"],
-        components=(component,) if component else (),
-        vehicles=_ranges(row["vehicles"]),
-    )
+    """The card as the recall importer makes it and the live index reads it."""
+    content = completed(content_of(row))
+    stored = content.model_dump()
+    signature_hash = content.failure_signature.signature_hash if content.failure_signature else ""
+    return card_record({**STORED, **stored, "_id": row["_id"], "signature_hash": signature_hash})
 
 
-def _ranges(vehicles: Iterable[dict[str, str]]) -> tuple[VehicleRange, ...]:
-    """Consecutive model years of a model become one range; a year that is not known leaves the range open."""
-    years: defaultdict[tuple[str, str], set[int | None]] = defaultdict(set)
-    for vehicle in vehicles:
-        years[vehicle["make"], vehicle["model"]].add(_year(vehicle["year"]))
-    ranges = []
-    for (make, model), known in years.items():
-        if None in known:
-            ranges.append(VehicleRange(make, model))
-            continue
-        ordered = sorted(year for year in known if year is not None)
-        breaks = [i for i in range(1, len(ordered)) if ordered[i] != ordered[i - 1] + 1]
-        for start, end in zip([0, *breaks], [*breaks, len(ordered)], strict=True):
-            ranges.append(VehicleRange(make, model, ordered[start], ordered[end - 1]))
-    return tuple(ranges)
+STORED = {
+    "version": 1,
+    "status": "approved",
+    "effectiveness_score": 0.0,
+    "confidence_score": 0.5,
+    "confidence_level": "medium",
+    "evidence_low": 0.0,
+    "evidence_n": 0,
+    "usage_count": 0,
+}
+"""What the store adds to a card's content."""
 
 
 def _year(text: str) -> int | None:
