@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> Report:
     allowed = np.ones(len(texts) + CHANGES, dtype=bool)
 
     def ours(query: list[str]) -> np.ndarray:
-        return engine.search(Counter(query), LIMIT, allowed[: len(texts)])[0]
+        return engine.search(engine.ask(Counter(query)), LIMIT, allowed[: len(texts)])[0]
 
     label = f"EFI ({'numba' if COMPILED else 'numpy'})"
     rows = {label: _timed(ours, queries) | {"same top 1": _parity(engine, ours, texts, queries)}}

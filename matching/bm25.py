@@ -8,6 +8,7 @@ which the best candidates are scored again exactly, with the mean and the freque
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,15 @@ DRIFT = 0.1
 """Change of the mean length beyond which the impacts are reckoned anew."""
 
 Weights = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query made ready: ids of the terms some document has, what each adds at most, and the sum with all terms."""
+
+    terms: np.ndarray
+    weights: np.ndarray
+    ceiling: float
 
 
 class Bm25:
@@ -84,8 +94,19 @@ class Bm25:
         frequency = self.frequency(term)
         return math.log(1 + (self.count - frequency + 0.5) / (frequency + 0.5))
 
+    def ask(self, weights: Weights) -> Asked:
+        """Makes a query ready for the other methods; it holds until the next change of the collection.
+
+        Terms that no document has count for the ceiling too: it is what a document with every term could reach.
+        """
+        numbers = [self._terms.get(term, -1) for term in weights]
+        full = np.array([weight * self.idf(term) for term, weight in weights.items()]) * (self.k1 + 1)
+        terms = np.array(numbers, dtype=np.int32)
+        known = terms >= 0
+        return Asked(terms[known], full[known].astype(np.float32), float(full.sum()))
+
     def search(
-        self, weights: Weights, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None
+        self, asked: Asked, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Slots and exact scores of the best documents among the allowed, best first; for `favoured` see `top`."""
         size = self._lengths.size
@@ -93,12 +114,12 @@ class Bm25:
             self._scratch = np.zeros(size + size // 4, dtype=np.float32)
         scores = self._scratch[:size]
         scores[:] = 0
-        for number, weight in self._known(weights):
-            accumulate(scores, self._slots[number].data, self._impacts[number].data, np.float32(weight))
+        for term, weight in zip(asked.terms.tolist(), asked.weights / 255, strict=True):
+            accumulate(scores, self._slots[term].data, self._impacts[term].data, weight)
         slots = top(scores, limit + SPARE, allowed[:size], favoured)
-        return rank(slots, self.score(weights, slots), limit, favoured)
+        return rank(slots, self.score(asked, slots), limit, favoured)
 
-    def score(self, weights: Weights, slots: np.ndarray) -> np.ndarray:
+    def score(self, asked: Asked, slots: np.ndarray) -> np.ndarray:
         """Exact float32 scores of the given slots; 0 for removed ones."""
         counts = self._end[slots] - self._begin[slots]
         total = int(counts.sum())
@@ -107,35 +128,22 @@ class Bm25:
         owner = np.repeat(np.arange(len(slots)), counts)
         first = np.cumsum(counts) - counts
         where = np.arange(total) - first[owner] + self._begin[slots][owner]
-        parts = self._term_weights(weights)[self._forward_terms[where]]
+        parts = self._table(asked)[self._forward_terms[where]]
         values = self._forward_values[where].astype(np.float32)
         parts *= values / (values + self._norms(self._lengths[slots])[owner])
         return np.bincount(owner, parts, len(slots)).astype(np.float32)
 
-    def parts(self, weights: Weights, slot: int) -> list[tuple[str, float]]:
+    def parts(self, asked: Asked, slot: int) -> list[tuple[str, float]]:
         """What each shared term adds to the score of a slot."""
         own = self._own_terms(slot)
         values = self._forward_values[self._begin[slot] : self._end[slot]].astype(np.float32)
-        shares = self._term_weights(weights)[own] * values / (values + self._norms(self._lengths[slot]))
+        shares = self._table(asked)[own] * values / (values + self._norms(self._lengths[slot]))
         return [(self._names[term], float(share)) for term, share in zip(own, shares, strict=True) if share > 0]
 
-    def ceiling(self, weights: Weights) -> float:
-        """A score no document can pass: every term saturated. Terms no document has count as well."""
-        return (self.k1 + 1) * sum(weight * self.idf(term) for term, weight in weights.items())
-
-    def _known(self, weights: Weights) -> list[tuple[int, float]]:
-        """Ids and full weights of the terms some document has, ready for 8-bit impacts."""
-        found = ((self._terms.get(term), term, weight) for term, weight in weights.items())
-        return [
-            (number, weight * self.idf(term) * (self.k1 + 1) / 255)
-            for number, term, weight in found
-            if number is not None
-        ]
-
-    def _term_weights(self, weights: Weights) -> np.ndarray:
+    def _table(self, asked: Asked) -> np.ndarray:
+        """Weight by term id, 0 for terms not asked for."""
         table = np.zeros(len(self._names), dtype=np.float32)
-        for number, weight in self._known(weights):
-            table[number] = 255 * weight
+        table[asked.terms] = asked.weights
         return table
 
     def _id(self, term: str) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from matching.bm25 import Bm25, Weights
+from matching.bm25 import Asked, Bm25, Weights
 from matching.channels.base import Channel, Hits, share_out
 from matching.language import telling
 from matching.query import Query
@@ -67,33 +67,32 @@ class KeywordChannel(Channel):
         self.engine.remove(slot)
 
     def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
-        weights, ceiling = self._weights(query)
-        if ceiling <= 0:
+        asked = self._ask(query)
+        if asked.ceiling <= 0:
             return Hits.none()
-        slots, scores = self.engine.search(weights, limit, allowed, favoured)
-        return Hits.of(slots, scores / np.float32(ceiling))
+        slots, scores = self.engine.search(asked, limit, allowed, favoured)
+        return Hits.of(slots, scores / np.float32(asked.ceiling))
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
-        weights, ceiling = self._weights(query)
-        if ceiling <= 0:
+        asked = self._ask(query)
+        if asked.ceiling <= 0:
             return np.zeros(len(slots), dtype=np.float32)
-        return self.engine.score(weights, slots) / np.float32(ceiling)
+        return self.engine.score(asked, slots) / np.float32(asked.ceiling)
 
     def explain(self, query: Query, slot: int) -> list[Reason]:
-        weights, ceiling = self._weights(query)
-        parts = self.engine.parts(weights, slot)
-        if ceiling <= 0 or not parts:
+        asked = self._ask(query)
+        parts = self.engine.parts(asked, slot)
+        if asked.ceiling <= 0 or not parts:
             return []
         named = [(f"“{query.surface(term)}”", weight) for term, weight in parts]
-        return share_out(self.name, sum(weight for _, weight in parts) / ceiling, named)
+        return share_out(self.name, sum(weight for _, weight in parts) / asked.ceiling, named)
 
-    def _weights(self, query: Query) -> tuple[Weights, float]:
-        """The complaint's terms, damped where they repeat and where every owner writes them, and the ceiling.
+    def _ask(self, query: Query) -> Asked:
+        """The complaint's terms, damped where they repeat and where every owner writes them.
 
-        A term no card has still counts for the ceiling: a complaint the knowledge does not speak of must not look
-        well covered.
+        Terms no card has count for the ceiling: a complaint the knowledge does not speak of must not look covered.
         """
         if self.name not in query.memo:
             weights = {term: math.sqrt(count) * telling(term) for term, count in query.term_counts.items()}
-            query.memo[self.name] = weights, self.engine.ceiling(weights)
+            query.memo[self.name] = self.engine.ask(weights)
         return query.memo[self.name]

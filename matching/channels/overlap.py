@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from matching.bm25 import Bm25, Weights
+from matching.bm25 import Asked, Bm25
 from matching.channels.base import Channel, Hits, share_out
 from matching.query import Query
 from matching.records import CardRecord
@@ -22,7 +22,7 @@ class OverlapChannel(Channel):
     name = "overlap"
 
     def __init__(self) -> None:
-        # Without saturation (k1 = 0) every shared term adds its weight alone: see `_weights`.
+        # Without saturation (k1 = 0) every shared term adds its weight alone: see `_ask`.
         self._engine = Bm25(k1=0, b=0)
 
     def add(self, slot: int, card: CardRecord) -> None:
@@ -32,21 +32,22 @@ class OverlapChannel(Channel):
         self._engine.remove(slot)
 
     def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
-        slots, counts = self._engine.search(self._weights(query), limit, allowed, favoured)
+        slots, counts = self._engine.search(self._ask(query), limit, allowed, favoured)
         return Hits.of(slots, _stage_score(counts))
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
-        return _stage_score(self._engine.score(self._weights(query), slots))
+        return _stage_score(self._engine.score(self._ask(query), slots))
 
     def explain(self, query: Query, slot: int) -> list[Reason]:
-        shared = self._engine.parts(self._weights(query), slot)
+        shared = self._engine.parts(self._ask(query), slot)
         score = float(_stage_score(np.array([len(shared)]))[0])
         return share_out(self.name, score, [(f"keyword “{query.surface(keyword)}”", 1.0) for keyword, _ in shared])
 
-    def _weights(self, query: Query) -> Weights:
+    def _ask(self, query: Query) -> Asked:
         """Weights that undo the rarity of terms, so that a score is the number of shared keywords."""
         if self.name not in query.memo:
-            query.memo[self.name] = {keyword: 1 / self._engine.idf(keyword) for keyword in sorted(query.keywords)}
+            weights = {keyword: 1 / self._engine.idf(keyword) for keyword in sorted(query.keywords)}
+            query.memo[self.name] = self._engine.ask(weights)
         return query.memo[self.name]
 
 

@@ -168,9 +168,9 @@ def test_keyword_ranks_like_the_reference_bm25() -> None:
     oracle.idf = {term: engine.idf(term) for term in oracle.idf}
     for asked in ("worn front brake rotor", "leak at the rear left hose", "caliper grinds cold cold", "noise"):
         expected = oracle.get_scores(terms(asked))
-        weights = Counter(terms(asked))
-        np.testing.assert_allclose(engine.score(weights, np.arange(len(texts))), expected, rtol=1e-4)
-        slots, scores = engine.search(weights, 10, np.ones(len(texts), dtype=bool))
+        question = engine.ask(Counter(terms(asked)))
+        np.testing.assert_allclose(engine.score(question, np.arange(len(texts))), expected, rtol=1e-4)
+        slots, scores = engine.search(question, 10, np.ones(len(texts), dtype=bool))
         np.testing.assert_allclose(scores, np.sort(expected)[::-1][: len(scores)], rtol=1e-4)
         assert len(slots) == 10
 

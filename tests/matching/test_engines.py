@@ -32,13 +32,13 @@ def test_bm25_of_what_is_left_equals_the_reference(texts: list[list[str]], asked
     oracle.idf = {term: engine.idf(term) for term in oracle.idf}
     expected = np.zeros(len(texts))
     expected[alive] = oracle.get_scores(asked)
-    weights = Counter(asked)
-    np.testing.assert_allclose(engine.score(weights, np.arange(len(texts))), expected, rtol=1e-3, atol=1e-6)
-    slots, scores = engine.search(weights, 5, alive)
+    question = engine.ask(Counter(asked))
+    np.testing.assert_allclose(engine.score(question, np.arange(len(texts))), expected, rtol=1e-3, atol=1e-6)
+    slots, scores = engine.search(question, 5, alive)
     assert alive[slots].all()
     np.testing.assert_allclose(scores, np.sort(expected[expected > 0])[::-1][: len(slots)], rtol=1e-3)
     for slot in slots:
-        assert sum(share for _, share in engine.parts(weights, int(slot))) == pytest.approx(expected[slot], rel=1e-3)
+        assert sum(share for _, share in engine.parts(question, int(slot))) == pytest.approx(expected[slot], rel=1e-3)
 
 
 def test_bm25_forgets_dead_postings() -> None:
@@ -49,7 +49,9 @@ def test_bm25_forgets_dead_postings() -> None:
             engine.remove(slot - 10)
     assert engine.frequency("brake") == 10
     assert engine._slots[0].size < 40
-    assert engine.search({"brake": 1.0}, 100, np.ones(1000, dtype=bool))[0].tolist() == list(range(990, 1000))
+    assert engine.search(engine.ask({"brake": 1.0}), 100, np.ones(1000, dtype=bool))[0].tolist() == list(
+        range(990, 1000)
+    )
 
 
 @pytest.mark.parametrize("count", [1, 40, 3000])
