@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 
 from app import clock
 from app.security import acting_as, system
-from matching import CardIndex, Embedder, Matcher
+from matching import CardIndex, Embedder, HashingEmbedder, Matcher
 from models.enums import FailureCardStatus
 from models.failure_card import FailureCard
 from models.knowledge_relation import KnowledgeRelation
@@ -35,10 +35,13 @@ Progress = Callable[[int, int], None]
 
 
 class LiveIndex:
-    """`index` and `matcher` are ready once `load` or `start` has returned."""
+    """`index` and `matcher` are ready once `load` or `start` has returned.
+
+    Without an embedder meaning is compared by hashed words and word pairs.
+    """
 
     def __init__(self, embedder: Embedder | None = None, *, poll_seconds: float = 0.5) -> None:
-        self.index = CardIndex(embedder)
+        self.index = CardIndex(embedder or HashingEmbedder())
         self.matcher = Matcher(self.index)
         self.poll_seconds = poll_seconds
         self._revisions: dict[str, int] = {}
