@@ -92,13 +92,12 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
         stack.enter_context(_rights())
-        confidence.configure(half_life_days=settings.evidence_half_life_days)
+        _configure(settings)
         await migrate()
         with acting_as(system("start")):
             app.state.first_password = await users.ensure_admin(settings)
         if settings.seed:
             await migrate([Step("starter_knowledge", _load_starter_knowledge)])
-        _configure(settings)
         service = Service(store, await _start_index(settings, stack), _processor(settings))
         await _start_processor(service, settings, stack)
         _start_timers(service, settings, stack)

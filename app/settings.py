@@ -30,7 +30,6 @@ class Settings(BaseSettings):
     access_token_minutes: int = Field(default=15, ge=1, le=24 * 60)
     refresh_token_days: int = Field(default=14, ge=1, le=90)
 
-    currency: str = Field(default="INR", pattern=r"^[A-Z]{3}$")
     return_window_days: int = Field(default=30, ge=1, description="A revisit within it takes a success back.")
     evidence_half_life_days: int = Field(default=365, ge=1)
     labour_rate_per_hour: float = Field(default=720, gt=0, description="What an hour in the workshop costs.")

@@ -3,15 +3,17 @@
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from app.errors import Invalid
-from app.ids import earlier
+from app.ids import earlier, earliest_id
 from models.record import Record
 
 R = TypeVar("R", bound=Record)
 MAX_LIMIT = 200
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far the clocks of two replicas may differ: ids carry the time of the replica that made them."""
 LONGEST_REACH = timedelta(days=365 * 20)
 
 
@@ -92,6 +94,20 @@ async def _matching(
     pipeline = [{"$match": first}, {"$match": second}, {"$sort": {"_id": order}}, {"$limit": limit}]
     found = await (await model.get_pymongo_collection().aggregate(pipeline)).to_list()
     return [model.model_validate(one) for one in found]
+
+
+def made_between(kind: str, since: datetime | None, until: datetime | None) -> dict[str, Any]:
+    """Conditions for documents of this kind (see `app.ids`) made at `since` or later and before `until`.
+
+    The range of ids is what the indexes know; the instant itself is exact.
+    """
+    made: dict[str, datetime] = {}
+    ids: dict[str, str] = {}
+    if since is not None:
+        made["$gte"], ids["$gte"] = since, earliest_id(kind, since - CLOCK_SKEW)
+    if until is not None:
+        made["$lt"], ids["$lt"] = until, earliest_id(kind, until + CLOCK_SKEW)
+    return {"created_at": made, "_id": ids} if made else {}
 
 
 def by_index(conditions: Mapping[str, Any], indexed: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,14 +10,11 @@ from typing import Any
 
 from app import clock
 from app.errors import Conflict, NotFound
-from app.ids import earliest_id
 from models.enums import EventStatus
 from models.event import EfiEvent, EventType
 from services.events.record import forget, on_recorded
-from services.paging import MAX_LIMIT, Page, page
+from services.paging import MAX_LIMIT, Page, made_between, page
 
-CLOCK_SKEW = timedelta(minutes=5)
-"""How far the clocks of two replicas may differ: ids carry the time of the replica that made them."""
 COMMIT_DELAY = timedelta(seconds=5)
 """An event gets its id before its transaction commits, so events may appear behind younger ones, this late at most."""
 LOOK_SECONDS = 1.0
@@ -53,14 +50,7 @@ class EventFilter:
             "site_id": self.site_id,
         }
         query: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-        # The range of ids is what the indexes know; the instant itself is exact.
-        if self.since is not None:
-            query["created_at"] = {"$gte": self.since}
-            query["_id"] = {"$gte": earliest_id("event", self.since - CLOCK_SKEW)}
-        if self.until is not None:
-            query.setdefault("created_at", {})["$lt"] = self.until
-            query.setdefault("_id", {})["$lt"] = earliest_id("event", self.until + CLOCK_SKEW)
-        return query
+        return query | made_between("event", self.since, self.until)
 
 
 async def list_events(

@@ -1,7 +1,7 @@
 """Tickets: taking them in, correcting and finding them. Their moves are in `ticket_moves`."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from app import clock
 from app.database import transaction
 from app.errors import Conflict, Forbidden, Invalid, Stale
-from app.ids import earliest_id
 from app.security import Actor, Role, current_actor
 from models.account import Organisation, Site
 from models.enums import Priority, TicketCategory, TicketStatus
@@ -19,7 +18,7 @@ from models.ticket import StatusChange, Ticket, TicketContent
 from models.vehicle import Vehicle
 from services import fault_codes
 from services.events.record import record_all
-from services.paging import Page
+from services.paging import Page, made_between
 from services.repairs.queries import visible_page
 from services.repairs.visibility import scope, sees_everything
 from services.writing import update
@@ -35,8 +34,6 @@ VEHICLE_FIELDS = {
 }
 """What a ticket takes over from a known vehicle where its own field is empty."""
 
-CLOCK_SKEW = timedelta(minutes=5)
-"""How far the clocks of two replicas may differ: ids carry the time of the replica that made them."""
 
 INDEXES = [
     ("vehicle_id",),
@@ -87,14 +84,7 @@ class TicketFilter:
             "category": self.category,
         }
         query: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-        # The range of ids is what the indexes know; the instant itself is exact.
-        if self.since is not None:
-            query["created_at"] = {"$gte": self.since}
-            query["_id"] = {"$gte": earliest_id("ticket", self.since - CLOCK_SKEW)}
-        if self.until is not None:
-            query.setdefault("created_at", {})["$lt"] = self.until
-            query.setdefault("_id", {})["$lt"] = earliest_id("ticket", self.until + CLOCK_SKEW)
-        return query
+        return query | made_between("ticket", self.since, self.until)
 
 
 async def list_tickets(wanted: TicketFilter, *, limit: int = 50, after: str | None = None) -> Page[Ticket]:
