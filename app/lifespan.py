@@ -25,13 +25,14 @@ from services.diagnosis.live_index import LiveIndex
 from services.engagement import mail
 from services.events.processor import Processor
 from services.events.timers import Timers
-from services.knowledge import confidence
+from services.knowledge import confidence, relations
 from services.workflows import HANDLERS
 from services.workflows.rights import RIGHTS
 
 log = structlog.get_logger(__name__)
 
 MAIL_INTERVAL = timedelta(seconds=15)
+FADING_INTERVAL = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ def _configure(settings: Settings) -> None:
     """Hand on what the services are set to."""
     half_life = settings.evidence_half_life_days
     confidence.configure(half_life_days=half_life)
+    relations.configure(half_life_days=half_life)
     experience.configure(half_life_days=half_life)
     guard.configure(expensive_part_cost=settings.expensive_part_cost)
     problem.configure(labour_rate_per_hour=settings.labour_rate_per_hour, hand_over_cost=settings.hand_over_cost)
@@ -159,5 +161,6 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
         service.timers.every(MAIL_INTERVAL, "mail", lambda: mail.send_due(settings))
     else:
         service.off["mail"] = "EFI_SMTP_HOST is not set: messages stay in the inbox"
+    service.timers.every(FADING_INTERVAL, "graph", relations.refresh_faded)
     service.timers.start()
     stack.push_async_callback(service.timers.stop)

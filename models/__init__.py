@@ -5,7 +5,7 @@ from models.bookkeeping import IdempotencyKey, ImportRun, Lease, Migration
 from models.diagnosis import CheckLikelihood, CheckOutcome, DiagnosisSession
 from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
-from models.knowledge_relation import KnowledgeRelation
+from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.notification import Notification
 from models.part import Part, PartUsage
@@ -23,6 +23,7 @@ ALL_DOCUMENTS = [
     Part,
     PartUsage,
     KnowledgeRelation,
+    GraphObservation,
     Symptom,
     CardOutcome,
     CardEvidence,

@@ -22,7 +22,7 @@ from models.failure_card import FailureCard
 from models.knowledge_relation import KnowledgeRelation
 from models.record import Record
 from models.symptom import Symptom
-from services.diagnosis.translate import CARD_FIELDS, card_record, graph_relation, library_symptom
+from services.diagnosis.translate import CARD_FIELDS, card_record, graph_relation, library_symptom, walked
 from services.knowledge import changes
 
 log = structlog.get_logger(__name__)
@@ -134,8 +134,12 @@ class LiveIndex:
         async for symptom in _documents(Symptom, since):
             self.index.put_symptom(library_symptom(symptom))
         async for edge in _documents(KnowledgeRelation, since):
-            if (relation := graph_relation(edge)) is not None:
-                self.index.put_relation(relation)
+            if not walked(edge):
+                continue
+            if edge.get("ended_at") is None:
+                self.index.put_relation(graph_relation(edge))
+            else:
+                self.index.drop_relation(edge["source_id"], edge["target_id"])
 
     def _note(self, card_ids: frozenset[str]) -> None:
         self._changed |= card_ids

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from matching import CardRecord, Case, Relation, SignatureFields, Symptom, Vehicle, VehicleRange
-from models.enums import NodeType, SubsystemCategory, TicketCategory
+from models.enums import CreationMethod, NodeType, RelationType, SubsystemCategory, TicketCategory
 from models.ticket import Ticket
 
 Document = Mapping[str, Any]
@@ -21,6 +21,7 @@ CARD_FIELDS = (
 
 GRAPH_NODES = frozenset({NodeType.symptom, NodeType.failure_card, NodeType.part})
 """Vehicles and subsystems have channels of their own; as nodes they would connect everything with everything."""
+_CONFIRMED = frozenset({RelationType.causes, RelationType.resolves})
 
 SUBSYSTEM_OF = {
     TicketCategory.battery: SubsystemCategory.battery,
@@ -105,10 +106,15 @@ def library_symptom(symptom: Document) -> Symptom:
     return Symptom(symptom["symptom_code"], symptom["name"], tuple(symptom["synonyms"]))
 
 
-def graph_relation(relation: Document) -> Relation | None:
-    """An edge as the graph channel walks it, None for one that it does not."""
-    if not {relation["source_type"], relation["target_type"]} <= GRAPH_NODES:
-        return None
+def walked(relation: Document) -> bool:
+    """Whether the graph channel walks this edge. What repairs confirm (`causes`, `resolves`) is there a second time, the
+    other way round, as `indicates` and `requires`: once is enough."""
+    twice = relation["creation_method"] != CreationMethod.manual and relation["relation_type"] in _CONFIRMED
+    return {relation["source_type"], relation["target_type"]} <= GRAPH_NODES and not twice
+
+
+def graph_relation(relation: Document) -> Relation:
+    """An edge as the graph channel walks it."""
     return Relation(
         source=relation["source_id"],
         target=relation["target_id"],

@@ -7,7 +7,7 @@ from models.account import User
 from models.diagnosis import CheckLikelihood, CheckOutcome
 from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
-from models.knowledge_relation import KnowledgeRelation
+from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.notification import Notification
 from models.record import Record
@@ -45,10 +45,12 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
     },
     # Keeps the knowledge graph.
     "graph": {
-        Ticket: READ,
+        Ticket: BOTH,
         TechnicianAction: READ,
         FailureCard: READ,
+        Symptom: READ,
         KnowledgeRelation: BOTH,
+        GraphObservation: BOTH,
         EfiEvent: READ,
     },
     # Tells people.
