@@ -107,8 +107,8 @@ def library_symptom(symptom: Document) -> Symptom:
 
 
 def walked(relation: Document) -> bool:
-    """Whether the graph channel walks this edge. What repairs confirm (`causes`, `resolves`) is there a second time, the
-    other way round, as `indicates` and `requires`: once is enough."""
+    """Whether the graph channel walks this edge. What repairs confirm (`causes`, `resolves`) is there a second time,
+    the other way round, as `indicates` and `requires`: once is enough."""
     twice = relation["creation_method"] != CreationMethod.manual and relation["relation_type"] in _CONFIRMED
     return {relation["source_type"], relation["target_type"]} <= GRAPH_NODES and not twice
 

@@ -74,11 +74,16 @@ async def _stated_by(card: FailureCard) -> list[RelationContent]:
         _edge((Node(NodeType.symptom, code), names.get(code, code)), RelationType.indicates, itself)
         for code in card.symptom_codes
     ]
-    edges += [_edge(itself, RelationType.requires, _part(part.part_name, part.part_number)) for part in card.required_parts]
+    edges += [
+        _edge(itself, RelationType.requires, _part(part.part_name, part.part_number)) for part in card.required_parts
+    ]
     edges.append(
         _edge(itself, RelationType.affects, (Node(NodeType.subsystem, subsystem), subsystem.replace("_", " ")))
     )
-    edges += [_edge(_vehicle(vehicle.make, vehicle.model), RelationType.has_failure, itself) for vehicle in card.vehicle_models]
+    edges += [
+        _edge(_vehicle(vehicle.make, vehicle.model), RelationType.has_failure, itself)
+        for vehicle in card.vehicle_models
+    ]
     return [edge.model_copy(update={"weight": weight, "confidence": confidence}) for edge in edges]  # fmt: skip
 
 
@@ -154,7 +159,9 @@ async def observe_passage(ticket: Ticket, number: int, uses: Sequence[CardUse], 
     identifier = f"{ticket.id}|{number}"
     if not uses or await GraphObservation.find_one({"_id": identifier}) is not None:
         return 0
-    cards = {card.id: card for card in await FailureCard.find({"_id": {"$in": [use.card_id for use in uses]}}).to_list()}
+    cards = {
+        card.id: card for card in await FailureCard.find({"_id": {"$in": [use.card_id for use in uses]}}).to_list()
+    }
     names = await _symptom_names(ticket.symptom_codes)
     changes: list[Change] = []
     fresh: list[KnowledgeRelation] = []

@@ -4,7 +4,7 @@ Which edges a card states and which a repair confirms is decided in `graph_edges
 that write belong in the caller's transaction.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -32,6 +32,9 @@ from services.knowledge.nodes import Node
 from services.paging import Page, by_index, page
 
 REFRESH_BATCH = 500
+
+Weigher = Callable[[Mapping[str, Any]], tuple[float, float]]
+"""From an edge in its stored form to its weight and confidence."""
 
 
 class _Policy:
@@ -135,7 +138,7 @@ def new_edge(content: RelationContent, method: CreationMethod, *, stated: bool) 
         creation_method=method,
         stated=stated,
     )
-    return edge.model_copy(update={"slot": slot_of(edge.id), **_reckoned(edge, strength_of(edge))})
+    return edge.model_copy(update={"slot": slot_of(edge.id), **reckoned(edge, strength_of(edge))})
 
 
 def strength_of(edge: KnowledgeRelation) -> Strength:
@@ -143,14 +146,24 @@ def strength_of(edge: KnowledgeRelation) -> Strength:
     return Strength(edge.base_weight, edge.base_confidence, Decayed(edge.as_of, edge.support, edge.doubt))
 
 
-def present_weight(edge: KnowledgeRelation, now: datetime) -> float:
-    """The edge's weight as of `now`; 0 for one that has ended."""
-    return 0.0 if edge.ended_at else strength_of(edge).at(now, _Policy.half_life).weight
+def weigher(now: datetime) -> Weigher:
+    """Reckons weight and confidence of edges in their stored form as of `now`."""
+    half_life = _Policy.half_life
+
+    def weigh(stored: Mapping[str, Any]) -> tuple[float, float]:
+        sums = Decayed(stored["as_of"], stored["support"], stored["doubt"])
+        # Most edges rest on their statement alone, which does not age.
+        aged = sums.at(now, half_life) if sums.n else sums
+        strength = Strength(stored["base_weight"], stored["base_confidence"], aged)
+        return strength.weight, strength.confidence
+
+    return weigh
 
 
-def _reckoned(edge: KnowledgeRelation, strength: Strength, ended_at: datetime | None = None) -> dict[str, Any]:
+def reckoned(edge: KnowledgeRelation, strength: Strength, ended_at: datetime | None = None) -> dict[str, Any]:
     """The fields that follow from an edge's strength."""
     sums = strength.sums
+    source, target = Node(edge.source_type, edge.source_id), Node(edge.target_type, edge.target_id)
     return {
         "base_weight": strength.base_weight,
         "base_confidence": strength.base_confidence,
@@ -162,8 +175,8 @@ def _reckoned(edge: KnowledgeRelation, strength: Strength, ended_at: datetime | 
         "rank": rank_of(edge.id, strength.weight),
         "refresh_at": None if ended_at else refresh_after(sums, _Policy.half_life),
         "ended_at": ended_at,
-        "ends": [] if ended_at else [Node(edge.source_type, edge.source_id).key, Node(edge.target_type, edge.target_id).key],
-    }  # fmt: skip
+        "ends": [] if ended_at else [source.key, target.key],
+    }
 
 
 class Change(NamedTuple):
@@ -189,7 +202,7 @@ def restated(edge: KnowledgeRelation, wanted: RelationContent) -> Change | None:
         return None
     now = clock.now()
     strength = Strength(*base, strength_of(edge).sums).at(now, _Policy.half_life)
-    return Change(edge, said | {"last_observed": now} | _reckoned(edge, strength))
+    return Change(edge, said | {"last_observed": now} | reckoned(edge, strength))
 
 
 def unstated(edge: KnowledgeRelation) -> Change:
@@ -197,12 +210,12 @@ def unstated(edge: KnowledgeRelation) -> Change:
     now = clock.now()
     strength = Strength(UNSTATED_WEIGHT, UNSTATED_CONFIDENCE, strength_of(edge).sums).at(now, _Policy.half_life)
     ended = now if strength.sums.successes < NEGLIGIBLE else None
-    return Change(edge, {"stated": False} | _reckoned(edge, strength, ended))
+    return Change(edge, {"stated": False} | reckoned(edge, strength, ended))
 
 
 def ended(edge: KnowledgeRelation) -> Change:
     """The edge when one of its nodes is out of use. It keeps what it has learnt."""
-    return Change(edge, {"stated": False} | _reckoned(edge, strength_of(edge), clock.now()))
+    return Change(edge, {"stated": False} | reckoned(edge, strength_of(edge), clock.now()))
 
 
 def observed(edge: KnowledgeRelation, occurred_at: datetime, *, support: int = 0, doubt: int = 0) -> Change:
@@ -210,7 +223,7 @@ def observed(edge: KnowledgeRelation, occurred_at: datetime, *, support: int = 0
     strength = strength_of(edge)
     sums = strength.sums.plus(occurred_at, _Policy.half_life, successes=support, failures=doubt)
     strength = Strength(strength.base_weight, strength.base_confidence, sums)
-    fields = _reckoned(edge, strength, edge.ended_at)
+    fields = reckoned(edge, strength, edge.ended_at)
     if support > 0:
         fields["last_observed"] = max(occurred_at, edge.last_observed or occurred_at)
     return Change(edge, fields, {"evidence_count": support, "counter_count": doubt})
@@ -253,4 +266,4 @@ async def refresh_faded(limit: int = 20 * REFRESH_BATCH) -> int:
 def _refreshed(edge: KnowledgeRelation) -> Change:
     strength = strength_of(edge).at(clock.now(), _Policy.half_life)
     over = not edge.stated and strength.sums.successes < NEGLIGIBLE
-    return Change(edge, _reckoned(edge, strength, clock.now() if over else None))
+    return Change(edge, reckoned(edge, strength, clock.now() if over else None))

@@ -8,8 +8,8 @@ from models.failure_card import CardContent
 from services.knowledge.content import DRAFT_MARK
 
 NEAR_DUPLICATE = 0.5
-"""Share of telling words in common from which two cards are related. The different failures of the starter knowledge share a
-third at most, nearly all of them less than a fifth."""
+"""Share of telling words in common from which two cards are related. The different failures of the starter knowledge
+share a third at most, nearly all of them less than a fifth."""
 MAX_DUPLICATES = 10
 
 

@@ -4,8 +4,11 @@ The order of events does not matter: what a card states is read when the event i
 weighed once, as the success or failure that it was in the end.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from app.database import in_transaction
 from matching import Case
 from models.enums import FailureCardStatus
 from models.event import ActionCompleted, EfiEvent, TicketInProgress, TicketResolved
@@ -15,7 +18,7 @@ from models.ticket import Ticket
 from services.diagnosis import matches
 from services.diagnosis.matches import MatchOptions
 from services.events.handler import handles_as
-from services.knowledge import graph_edges
+from services.knowledge import graph_edges, graph_upkeep
 from services.knowledge.graph_edges import CardUse
 from services.knowledge.similarity import MAX_DUPLICATES, NEAR_DUPLICATE, similarity
 from services.repairs import passages
@@ -39,14 +42,31 @@ async def relate_duplicates(event: EfiEvent) -> dict[str, Any]:
     card = await _card(event)
     if card is None or card.status is not FailureCardStatus.approved:
         return {"skipped": "no approved card"}
-    text = ". ".join((card.title, card.symptom_text, card.root_cause))[:COMPARED_TEXT]
+    kept = await _duplicates(card)
+    return {"similar": sorted(kept), "edges": await graph_edges.relate_similar(card, kept)}
+
+
+async def relate_all(progress: Callable[[int], None]) -> int:
+    """Compare every approved card with its nearest, as on approval; returns how many edges changed. Needs the index."""
+    changed = 0
+    async for batch in graph_upkeep.cards():
+        for card in batch:
+            if card.status is FailureCardStatus.approved:
+                kept = await _duplicates(card)
+                changed += await in_transaction(partial(graph_edges.relate_similar, card, kept))
+        progress(len(batch))
+    return changed
+
+
+async def _duplicates(card: FailureCard) -> dict[str, float]:
+    """The cards that say nearly the same, with their similarity."""
+    text = f"{card.title}. {card.symptom_text}. {card.root_cause}"[:COMPARED_TEXT]
     matched = await matches.match(Case(text=text, subsystem=card.subsystem_category), MatchOptions(limit=COMPARED))
     near = [found.card_id for found in matched.result.candidates if found.card_id != card.id]
     others = await FailureCard.find({"_id": {"$in": near}}).to_list() if near else []
     scores = {other.id: score for other in others if (score := similarity(card, other)) >= NEAR_DUPLICATE}
     kept = sorted(scores, key=lambda card_id: (-scores[card_id], card_id))[:MAX_DUPLICATES]
-    changed = await graph_edges.relate_similar(card, {card_id: scores[card_id] for card_id in kept})
-    return {"similar": kept, "edges": changed}
+    return {card_id: scores[card_id] for card_id in kept}
 
 
 @handles_as("graph")

@@ -69,7 +69,8 @@ async def test_repairs_strengthen_and_time_weakens():
     assert (found.evidence_count, found.counter_count) == (3, 0)
     assert found.weight == pytest.approx((4 * 0.3 + 3) / 7, abs=0.01)
     assert found.last_observed == made.created_at + DAY * 2
-    assert relations.present_weight(found, made.created_at + DAY * 365 * 30) == pytest.approx(0.3, abs=0.001)
+    weight, confidence = relations.weigher(made.created_at + DAY * 365 * 30)(found.model_dump())
+    assert (weight, confidence) == (pytest.approx(0.3, abs=0.001), pytest.approx(0.3, abs=0.001))
 
     await relations.write([relations.observed(found, made.created_at + DAY * 2, support=-1, doubt=1)])
     doubted = await stored(made.id)

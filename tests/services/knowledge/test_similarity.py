@@ -30,4 +30,6 @@ def test_the_same_symptom_of_another_cause_is_another_failure():
 
 def test_the_starter_knowledge_holds_no_near_duplicates():
     cards = [card for _, card in load_starter().cards]
-    assert max(similarity(one, other) for one, other in itertools.combinations(cards, 2)) == pytest.approx(0.33, abs=0.15)
+    assert max(similarity(one, other) for one, other in itertools.combinations(cards, 2)) == pytest.approx(
+        0.33, abs=0.15
+    )

@@ -93,7 +93,10 @@ async def test_rejected_and_failed_cards_lose_their_hold_on_the_symptom(workshop
 
 
 async def test_near_duplicates_find_each_other_when_they_are_approved(workshop: Workshop):
-    text = {"symptom_text": "Battery does not charge beyond 80 %", "root_cause": "Balancing resistor of a group is open"}
+    text = {
+        "symptom_text": "Battery does not charge beyond 80 %",
+        "root_cause": "Balancing resistor of a group is open",
+    }
     first = await workshop.approved_card("Balancing circuit of the BMS fails", **text)
     await workshop.approved_card("Horn silent", symptom_text="No sound", root_cause="Relay stuck")
     await workshop.settle()
