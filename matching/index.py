@@ -16,6 +16,7 @@ from matching.channels import (
     SignatureChannel,
     VehicleChannel,
 )
+from matching.channels.semantic import card_text
 from matching.embedding import Embedder
 from matching.query import Query
 from matching.record_store import RecordStore
@@ -44,6 +45,7 @@ class CardIndex:
         self.overlap = OverlapChannel()
         self.keyword = KeywordChannel()
         self.semantic = SemanticChannel(embedder)
+        self._successor: SemanticChannel | None = None
         self.vehicle = VehicleChannel()
         self.graph = GraphChannel(symptoms, relations)
         self.lock = threading.RLock()
@@ -54,14 +56,15 @@ class CardIndex:
         self.approved = Column(np.bool_)
         self.effectiveness, self.confidence = Column(np.float32), Column(np.float32)
         self.evidence = Column(np.float32, fill=np.nan)
+        self._revisions = Column(np.int64)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the lock, which belongs to a process."""
-        return {name: value for name, value in self.__dict__.items() if name != "lock"}
+        """Everything but what belongs to a process: the lock, and a change of embedder under way."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("lock", "_successor")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.lock = threading.RLock()
+        self.lock, self._successor = threading.RLock(), None
 
     @property
     def channels(self) -> dict[str, Channel]:
@@ -90,6 +93,17 @@ class CardIndex:
         with self.lock:
             slot = self._slots.get(card_id)
             return None if slot is None else self._records.get(slot)
+
+    def revision(self, card_id: str) -> int | None:
+        """The `revision` the card was upserted with; None if it is not there."""
+        with self.lock:
+            slot = self._slots.get(card_id)
+            return None if slot is None else int(self._revisions[slot])
+
+    def revisions(self) -> dict[str, int]:
+        """The `revision` of every card, by card id."""
+        with self.lock:
+            return dict(zip(self._slots, self._revisions[list(self._slots.values())].tolist(), strict=True))
 
     def upsert(self, card: CardRecord, *, embed: bool = True) -> None:
         """Adds the card or replaces its former version; a retired card is removed instead.
@@ -123,7 +137,7 @@ class CardIndex:
             self._records.drop(slot)
             self.alive[slot] = self.approved[slot] = False
             self._ids[slot] = None
-            for channel in self.channels.values():
+            for channel in self._fed():
                 channel.remove(slot, card)
             return True
 
@@ -135,26 +149,66 @@ class CardIndex:
         self._ids.append(card.card_id)
         self._slots[card.card_id] = slot
         self._records.put(slot, card)
+        self._revisions[slot] = card.revision
         self.effectiveness[slot], self.confidence[slot] = card.effectiveness, card.confidence_score
         self.evidence[slot] = np.nan if card.evidence_lower is None else card.evidence_lower
         self.alive[slot] = True
         self.approved[slot] = not card.is_draft
-        for channel in self.channels.values():
+        for channel in self._fed():
             channel.add(slot, card)
+
+    def _fed(self) -> list[Channel]:
+        """The channels that every change goes to: all that serve, and the one that is about to."""
+        return [*self.channels.values(), *([self._successor] if self._successor is not None else [])]
 
     def embed_pending(self, *, limit: int | None = None, progress: Progress | None = None) -> int:
         """Embeds up to `limit` waiting cards and returns how many were embedded."""
-        if self.embedder is None:
+        return self._embed(self.semantic, limit, progress)
+
+    def reembed(self, embedder: Embedder, progress: Progress | None = None) -> None:
+        """Embeds all cards by another embedder, then serves by it from one match to the next.
+
+        Blocks for as long as that takes and belongs into a thread of its own; meanwhile the former vectors serve and
+        cards come and go. What the embedder raises leaves everything as it was. One change of embedder at a time.
+        """
+        successor = SemanticChannel(embedder)
+        with self.lock:
+            if self._successor is not None:
+                raise RuntimeError("the embedder is being changed already")
+            self._successor = successor
+            slots = sorted(self._slots.values())
+        try:
+            for start in range(0, len(slots), EMBED_BATCH):
+                with self.lock:
+                    for slot in slots[start : start + EMBED_BATCH]:
+                        if self.alive[slot]:
+                            successor.add(slot, self.card_at(slot))
+            while True:
+                self._embed(successor, None, progress)
+                with self.lock:
+                    if not successor.pending:
+                        self.semantic = successor
+                        return
+        finally:
+            with self.lock:
+                self._successor = None
+
+    def _embed(self, channel: SemanticChannel, limit: int | None, progress: Progress | None) -> int:
+        """Fills in vectors that a channel waits for, the model running outside the lock; returns their number."""
+        if channel.embedder is None:
             return 0
         with self.lock:
-            waiting = list(self.semantic.pending.items())[:limit]
+            waiting = sorted(channel.pending)[:limit]
         for start in range(0, len(waiting), EMBED_BATCH):
-            batch = waiting[start : start + EMBED_BATCH]
-            vectors = self.embedder.embed([text for _, text in batch])
             with self.lock:
-                self.semantic.set_vectors([slot for slot, _ in batch], vectors)
+                batch = [slot for slot in waiting[start : start + EMBED_BATCH] if slot in channel.pending]
+                texts = [card_text(self.card_at(slot)) for slot in batch]
+            if batch:
+                vectors = channel.embedder.embed(texts)
+                with self.lock:
+                    channel.set_vectors(batch, vectors)
             if progress is not None:
-                progress(start + len(batch), len(waiting))
+                progress(min(start + EMBED_BATCH, len(waiting)), len(waiting))
         return len(waiting)
 
     def vector(self, card_id: str) -> np.ndarray | None:

@@ -59,6 +59,7 @@ class Matcher:
             verdict = chosen.judge(sheet)
             candidates = self._candidates(sheet, verdict, limit, min_score, min_probability)
             off = {name: self.index.channels[name].off for name in chosen.channels}
+            embedder = self.index.embedder
         return MatchResult(
             candidates=candidates,
             scorer=chosen.name,
@@ -67,7 +68,7 @@ class Matcher:
             none_probability=verdict.none_probability,
             trace=(prepared, *steps, Step("score", (), _since(scoring))),
             channels_off={name: why for name, why in off.items() if why is not None},
-            embedder=self.index.embedder.name if self.index.embedder is not None else None,
+            embedder=embedder.name if embedder is not None else None,
             duration_ms=_since(started),
         )
 

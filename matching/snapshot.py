@@ -8,25 +8,31 @@ import os
 import pickle
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from matching.embedding import Embedder
 from matching.index import CardIndex
 
-FORMAT = 1
+FORMAT = 2
 """Raise it with every change to what the index or a channel keeps, or to how text becomes terms."""
+
+
+Meta = dict[str, Any]
+"""What the owner of a snapshot notes beside it, any JSON value by name: how far it had read the store, say."""
 
 
 class SnapshotUnusable(RuntimeError):
     """There is no snapshot, or it is damaged, of another format or of another embedder."""
 
 
-def save(index: CardIndex, path: Path) -> None:
-    """Writes the index, complete or not at all. Matches and changes wait meanwhile."""
+def save(index: CardIndex, path: Path, meta: Meta | None = None) -> None:
+    """Writes the index and `meta`, complete or not at all. Matches and changes wait meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
     try:
         with os.fdopen(handle, "wb") as file, index.lock:
             pickle.dump(_stamp(index.embedder), file, pickle.HIGHEST_PROTOCOL)
+            pickle.dump(meta or {}, file, pickle.HIGHEST_PROTOCOL)
             pickle.dump(index, file, pickle.HIGHEST_PROTOCOL)
             file.flush()
             os.fsync(file.fileno())
@@ -36,18 +42,19 @@ def save(index: CardIndex, path: Path) -> None:
         raise
 
 
-def load(path: Path, embedder: Embedder | None = None) -> CardIndex:
-    """The index as it was saved, served by `embedder` from now on. Raises SnapshotUnusable."""
+def load(path: Path, embedder: Embedder | None = None) -> tuple[CardIndex, Meta]:
+    """The index as it was saved, served by `embedder` from now on, and the note beside it. Raises SnapshotUnusable."""
     try:
         with path.open("rb") as file:
             stamp = pickle.load(file)  # noqa: S301 - our own file, as trusted as the store beside it
             if stamp != _stamp(embedder):
                 raise SnapshotUnusable(f"the snapshot was made by {stamp}, not {_stamp(embedder)}")
+            meta = pickle.load(file)  # noqa: S301
             index = pickle.load(file)  # noqa: S301
     except (OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError, ValueError, TypeError) as error:
         raise SnapshotUnusable(f"the snapshot cannot be read: {error!r}") from error
     index.semantic.embedder = embedder
-    return index
+    return index, meta
 
 
 def _stamp(embedder: Embedder | None) -> tuple[int, str | None]:
