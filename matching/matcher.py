@@ -70,6 +70,7 @@ class Matcher:
             channels_off={name: why for name, why in off.items() if why is not None},
             embedder=embedder.name if embedder is not None else None,
             duration_ms=_since(started),
+            shared=verdict.shared,
         )
 
     def sheet(self, case: Case, scorer: Scorer) -> Sheet:
@@ -137,6 +138,7 @@ class Matcher:
             probability=None if verdict.probabilities is None else float(verdict.probabilities[i]),
             confidence_level=card.confidence_level,
             is_draft=card.is_draft,
+            inputs={name: float(values[i]) for name, values in verdict.inputs.items()},
         )
 
     def _reasons(self, sheet: Sheet, slot: int, shares: dict[str, float]) -> tuple[Reason, ...]:

@@ -7,7 +7,7 @@ weights come from a small JSON file; see `matching.models` and `matching.trainin
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -39,6 +39,9 @@ CARD_FEATURES = {
 
 NONE_FEATURES = ("constant", "keyword_best", "typical")
 """Features of the answer "none": 1; the best keyword score; the mean cosine to all cards."""
+
+LOG_TOTAL = "log_total"
+"""Log of the weight of all cards and of "none": all that a probability takes from the cards beside its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +131,10 @@ class CalibratedScorer:
         embedder = sheet.index.embedder
         _, weights = self.model.variant(embedder.name if embedder is not None else None)
         columns, none = features(sheet)
-        terms = {name: weight * _within(weights, name, columns[name]) for name, weight in weights.card.items()}
+        terms = _terms(weights, weights.card, columns)
         strengths = sum(terms.values(), start=np.zeros(len(sheet.slots)))
-        against = float(sum(weight * _within(weights, name, none[name]) for name, weight in weights.none.items()))
-        probabilities, none_probability, rivals = _compete(strengths, against)
+        against = float(sum(_terms(weights, weights.none, none).values()))
+        probabilities, none_probability, rivals, total = _compete(strengths, against)
         return Verdict(
             scores=probabilities,
             shares=_shares(terms, strengths, rivals, probabilities),
@@ -139,7 +142,23 @@ class CalibratedScorer:
             probabilities=probabilities,
             none_probability=none_probability,
             abstained=none_probability > self.model.abstain_above,
+            inputs={name: columns[name] for name in weights.card},
+            shared={**{name: none[name] for name in weights.none}, LOG_TOTAL: total},
         )
+
+    def again(
+        self, cards: Sequence[Mapping[str, float]], shared: Mapping[str, float], embedder: str | None
+    ) -> tuple[list[float], float | None]:
+        _, weights = self.model.variant(embedder)
+        strengths = [sum(_terms(weights, weights.card, card).values()) for card in cards]
+        against = sum(_terms(weights, weights.none, shared).values())
+        scores = [float(np.exp(strength - shared[LOG_TOTAL])) for strength in strengths]
+        return scores, float(np.exp(against - shared[LOG_TOTAL]))
+
+
+def _terms(weights: Weights, chosen: Mapping[str, float], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What each feature adds to the strength."""
+    return {name: weight * _within(weights, name, values[name]) for name, weight in chosen.items()}
 
 
 def _within(weights: Weights, name: str, values: Any) -> Any:
@@ -148,13 +167,14 @@ def _within(weights: Weights, name: str, values: Any) -> Any:
     return np.clip(values, low, high)
 
 
-def _compete(strengths: np.ndarray, against: float) -> tuple[np.ndarray, float, np.ndarray]:
-    """Probabilities of the cards, of "none", and per card the log of all its rivals' weight, "none" included."""
+def _compete(strengths: np.ndarray, against: float) -> tuple[np.ndarray, float, np.ndarray, float]:
+    """Probabilities of the cards, of "none", per card the log of all its rivals' weight, "none" included, and the log
+    of the weight of all."""
     peak = max(against, float(strengths.max(initial=against)))
     weights, none = np.exp(strengths - peak), np.exp(against - peak)
     total = none + weights.sum()
     others = np.maximum(total - weights, np.finfo(float).tiny)
-    return weights / total, float(none / total), np.log(others) + peak
+    return weights / total, float(none / total), np.log(others) + peak, float(np.log(total) + peak)
 
 
 def _match_types(columns: dict[str, np.ndarray]) -> list[MatchType]:
