@@ -78,6 +78,10 @@ class CardIndex:
     def embedder(self) -> Embedder | None:
         return self.semantic.embedder
 
+    def embedder_for(self, query: Query) -> Embedder | None:
+        """The embedder that has told what the query means; None if the semantic channel cannot serve it."""
+        return None if self.semantic.off_for(query) else self.embedder
+
     def __len__(self) -> int:
         return len(self._slots)
 
@@ -99,6 +103,12 @@ class CardIndex:
         with self.lock:
             slot = self._slots.get(card_id)
             return None if slot is None else int(self._revisions[slot])
+
+    def note_revision(self, card_id: str, revision: int) -> None:
+        """The card has been written again without a change of what it says; nothing happens if it is not there."""
+        with self.lock:
+            if (slot := self._slots.get(card_id)) is not None:
+                self._revisions[slot] = revision
 
     def revisions(self) -> dict[str, int]:
         """The `revision` of every card, by card id."""

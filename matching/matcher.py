@@ -58,8 +58,8 @@ class Matcher:
             sheet, scoring = self._sheet(chosen, query, found)
             verdict = chosen.judge(sheet)
             candidates = self._candidates(sheet, verdict, limit, min_score, min_probability)
-            off = {name: self.index.channels[name].off for name in chosen.channels}
-            embedder = self.index.embedder
+            off = {name: self.index.channels[name].off_for(query) for name in chosen.channels}
+            embedder = self.index.embedder_for(query)
         return MatchResult(
             candidates=candidates,
             scorer=chosen.name,
@@ -88,9 +88,10 @@ class Matcher:
         for name in scorer.channels:
             begun = perf_counter()
             channel = self.index.channels[name]
-            hits = found[name] = Hits.none() if channel.off else channel.search(query, DEPTH, allowed, favoured)
+            off = channel.off_for(query)
+            hits = found[name] = Hits.none() if off else channel.search(query, DEPTH, allowed, favoured)
             named = tuple(zip(self.index.ids_at(hits.slots), hits.scores.tolist(), strict=True))
-            steps.append(Step(name, named, _since(begun), channel.off or ""))
+            steps.append(Step(name, named, _since(begun), off or ""))
             if scorer.settled(name, hits):
                 break
         return found, steps
@@ -100,7 +101,7 @@ class Matcher:
         slots = np.unique(np.concatenate([hits.slots for hits in found.values()])).astype(np.int32)
         scores = {
             name: self.index.channels[name].score(query, slots)
-            if name in found and not self.index.channels[name].off
+            if name in found and not self.index.channels[name].off_for(query)
             else np.zeros(len(slots), dtype=np.float32)
             for name in scorer.channels
         }

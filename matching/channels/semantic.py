@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from matching.channels.base import Channel, Hits
-from matching.embedding import Embedder, unit_rows
+from matching.embedding import Embedder, EmbeddingFailed, unit_rows
 from matching.query import Query
 from matching.records import CardRecord
 from matching.results import Reason
@@ -63,14 +63,26 @@ class SemanticChannel(Channel):
         """Embeds the case; called before the index is locked, since a model takes milliseconds."""
         self._wanted(query)
 
+    def off_for(self, query: Query) -> str | None:
+        wanted = self._embedded(query)
+        return wanted if isinstance(wanted, str) else self.off
+
     def _wanted(self, query: Query) -> np.ndarray | None:
-        """The case's vector by this channel's embedder; None without an embedder or text."""
+        """The case's vector by this channel's embedder; None without an embedder or text, or if embedding failed."""
+        wanted = self._embedded(query)
+        return None if isinstance(wanted, str) else wanted
+
+    def _embedded(self, query: Query) -> np.ndarray | str | None:
+        """The case's vector, or why there is none although it has text; asked of the embedder once."""
         if self.embedder is None or not query.case.text.strip():
             return None
         # A query prepared before the embedder was exchanged holds a vector of the former one.
         key = f"{self.name}:{self.embedder.name}"
         if key not in query.memo:
-            query.memo[key] = unit_rows(self.embedder.embed([query.case.text]))[0]
+            try:
+                query.memo[key] = unit_rows(self.embedder.embed([query.case.text]))[0]
+            except EmbeddingFailed as failed:
+                query.memo[key] = str(failed)
         return query.memo[key]
 
     def typical(self, query: Query) -> float:

@@ -128,7 +128,7 @@ class CalibratedScorer:
         return False
 
     def judge(self, sheet: Sheet) -> Verdict:
-        embedder = sheet.index.embedder
+        embedder = sheet.index.embedder_for(sheet.query)
         _, weights = self.model.variant(embedder.name if embedder is not None else None)
         columns, none = features(sheet)
         terms = _terms(weights, weights.card, columns)
