@@ -146,7 +146,7 @@ def test_affinity(a: str, b: str, credit: float) -> None:
         ("pending P0A80, then P030400 and C1360(81)", ["P0A80", "P0304-00", "C1360-81"]),
         ("FMI 3 SPN 91; SPN 92/4", ["SPN 91 FMI 3", "SPN 92 FMI 4"]),
         ("the box reports CX002", ["MREC2GroundFailure"]),
-        ("display shows E05 and flashes Err-12", ["E05", "ERR12"]),
+        ("display shows E05 and flashes Err-12", ["ERR12", "E05"]),
         ("THE CURRENT MILEAGE WHEN THE BLOCK FAILED, ERROR DETECTED", []),
         ("the recall code was AH02, postal code K1N, steering/ElectroHydraulic", []),
         ("I use E85 in my F150 at 60 mph, stalled 3 times", []),
