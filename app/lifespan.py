@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.store import OpenStore, open_store
 from seeds.load import seed
 from services.accounts import users
-from services.diagnosis import matches
+from services.diagnosis import matches, runs
 from services.diagnosis.guided import experience, guard, problem
 from services.diagnosis.live_index import LiveIndex
 from services.engagement import mail
@@ -112,6 +112,7 @@ def _configure(settings: Settings) -> None:
     half_life = settings.evidence_half_life_days
     confidence.configure(half_life_days=half_life)
     experience.configure(half_life_days=half_life)
+    runs.configure(keep_days=settings.match_run_days)
     guard.configure(expensive_part_cost=settings.expensive_part_cost)
     problem.configure(labour_rate_per_hour=settings.labour_rate_per_hour, hand_over_cost=settings.hand_over_cost)
 

@@ -7,6 +7,7 @@ from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
 from models.knowledge_relation import KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
+from models.match_run import MatchRun
 from models.notification import Notification
 from models.part import Part, PartUsage
 from models.symptom import Symptom
@@ -26,6 +27,7 @@ ALL_DOCUMENTS = [
     Symptom,
     CardOutcome,
     CardEvidence,
+    MatchRun,
     DiagnosisSession,
     CheckOutcome,
     CheckLikelihood,

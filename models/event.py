@@ -118,6 +118,7 @@ class MatchCompleted(Payload):
     scorer: str
     suggestions: list[Suggestion]
     duration_ms: float
+    match_run_id: str | None = None
 
 
 class MatchFailed(Payload):

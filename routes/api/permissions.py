@@ -99,6 +99,8 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     # matching
     "POST /api/efi/match": STAFF | SERVICE | MAKERS,
     "POST /api/efi/match-ticket/{ticket_id}": STAFF | SERVICE,
+    "GET /api/efi/match-runs": STAFF | SERVICE | MAKERS,
+    "GET /api/efi/match-runs/{run_id}": STAFF | SERVICE | MAKERS,
     # events
     "GET /api/efi/events": CURATORS,
     "GET /api/efi/events/dead-letters": CURATORS,
