@@ -26,11 +26,11 @@ class SnapshotUnusable(RuntimeError):
 
 
 def save(index: CardIndex, path: Path, meta: Meta | None = None) -> None:
-    """Writes the index and `meta`, complete or not at all. Matches and changes wait meanwhile."""
+    """Writes the index and `meta`, complete or not at all. Changes wait meanwhile, matches do not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
     try:
-        with os.fdopen(handle, "wb") as file, index.lock:
+        with os.fdopen(handle, "wb") as file, index.still:
             pickle.dump(_stamp(index.embedder), file, pickle.HIGHEST_PROTOCOL)
             pickle.dump(meta or {}, file, pickle.HIGHEST_PROTOCOL)
             pickle.dump(index, file, pickle.HIGHEST_PROTOCOL)

@@ -34,6 +34,10 @@ class GraphChannel(Channel):
         for relation in relations:
             self.put_relation(relation)
 
+    def adopt(self, library: "GraphChannel") -> None:
+        """Takes over the symptoms and edges of another channel, in place of its own; the cards stay."""
+        self._names, self._phrases, self._edges = library._names, library._phrases, library._edges
+
     def put_symptom(self, symptom: Symptom) -> None:
         """Adds or replaces a symptom of the library."""
         self.drop_symptom(symptom.code)
