@@ -1,4 +1,4 @@
-"""The index as a background worker uses it: vectors handed in piece by piece, a change of embedder, a reader in peace."""
+"""The index as a background worker uses it: vectors come piece by piece, embedders change, a reader is left alone."""
 
 import threading
 from dataclasses import replace

@@ -72,3 +72,18 @@ def test_another_embedder_is_refused(saved: Path) -> None:
         load(saved, HashingEmbedder(128))
     with pytest.raises(SnapshotUnusable):
         load(saved, None)
+
+
+@pytest.mark.parametrize("place", [0.01, 0.3, 0.6, 0.99])
+def test_a_flipped_bit_is_noticed(saved: Path, place: float) -> None:
+    data = bytearray(saved.read_bytes())
+    data[int(place * len(data))] ^= 4
+    saved.write_bytes(data)
+    with pytest.raises(SnapshotUnusable, match="damaged"):
+        load(saved, HashingEmbedder())
+
+
+def test_another_release_is_refused(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matching.snapshot._engine", lambda: "another")
+    with pytest.raises(SnapshotUnusable, match="another release"):
+        load(saved, HashingEmbedder())
