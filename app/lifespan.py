@@ -28,7 +28,7 @@ from services.engagement import mail
 from services.engagement.language_model import LanguageModel, language_model
 from services.events.processor import Processor
 from services.events.timers import Timers
-from services.knowledge import confidence
+from services.knowledge import evidence_rows
 from services.workflows import HANDLERS
 from services.workflows.rights import RIGHTS
 
@@ -133,7 +133,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _configure(settings: Settings) -> None:
     """Hand on what the services are set to."""
     half_life = settings.evidence_half_life_days
-    confidence.configure(half_life_days=half_life)
+    evidence_rows.configure(half_life_days=half_life)
     experience.configure(half_life_days=half_life)
     runs.configure(keep_days=settings.match_run_days)
     guard.configure(expensive_part_cost=settings.expensive_part_cost)
