@@ -154,6 +154,6 @@ async def test_new_symptoms_and_edges_are_followed(elsewhere: LiveIndex):
         return bool(candidates) and candidates[0].matched_symptoms == ("SYM_HORN_001",)
 
     await seen(reached)
-    assert matches.symptoms_of(elsewhere, case) == ["SYM_HORN_001"]
+    assert elsewhere.matcher.symptoms(case) == ("SYM_HORN_001",)
 
 
