@@ -97,9 +97,14 @@ def relink() -> None:
 
 @app.command()
 def evaluate(
-    gold: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder with corpus, queries and qrels.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="GOLD", exists=True, file_okay=False, help="Corpus, queries and qrels.")
+    ] = None,
+    gold: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="The same, as an option.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
+    svg_file: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw the picture here.")] = None,
     extra: Annotated[bool, typer.Option("--extra", help="Add the failures of corpus_extra.jsonl.")] = False,
+    scorer: Annotated[list[str] | None, typer.Option(help="Only this scorer; may be given again.")] = None,
 ) -> None:
     """Measure how well complaints find the known failures behind them, on judged ones. Touches no store of yours."""
     import json
@@ -109,17 +114,30 @@ def evaluate(
     from app.embedded_store import EmbeddedStoreError
     from app.errors import EfiError
     from app.logs import configure_logs
+    from app.settings import Settings
     from seeds import gold as gold_set
 
+    judged = folder or gold
+    if judged is None:
+        raise typer.BadParameter("name the folder of the gold set", param_hint="GOLD")
     configure_logs("warning", as_json=False)
+    work = gold_set.evaluate_folder(
+        judged,
+        models=Settings().data_dir / "models",
+        extra=extra,
+        scorers=scorer or (),
+        console=Console(stderr=True),
+    )
     try:
-        results = asyncio.run(gold_set.evaluate_folder(gold, extra=extra, console=Console(stderr=True)))
+        evaluation = asyncio.run(work)
     except (EmbeddedStoreError, EfiError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    Console().print(gold_set.table(results))
+    gold_set.print_report(evaluation, Console())
     if json_file is not None:
-        json_file.write_text(json.dumps(gold_set.as_json(results), indent=2) + "\n", encoding="utf-8")
+        json_file.write_text(json.dumps(gold_set.as_json(evaluation), indent=2) + "\n", encoding="utf-8")
+    if svg_file is not None:
+        svg_file.write_text(gold_set.svg(evaluation), encoding="utf-8")
 
 
 @app.command()

@@ -35,7 +35,7 @@ PREFIXES = {
     "request": "req",
     "tree": "tree",
     "signature": "sig",
-    "match": "match",
+    "match_run": "run",
     "diagnosis": "dgs",
     "test_outcome": "tout",
 }

@@ -11,15 +11,25 @@ import numpy as np
 from matching.text import terms
 
 
+class EmbeddingFailed(RuntimeError):
+    """The embedder cannot answer now, but may later; the message says why."""
+
+
 @runtime_checkable
 class Embedder(Protocol):
-    """Turns texts into vectors. `name` identifies model and version: vectors of different names are never compared."""
+    """Turns texts into vectors. `name` identifies model and version: vectors of different names are never compared.
+
+    A single text is taken for a question that somebody waits on: worth a cache, and a quick failure if it must fail.
+    """
 
     name: str
     dimension: int
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """Float32 array (len(texts), dimension) with rows of length 1, or all zero for a text without content."""
+        """Float32 array (len(texts), dimension) with rows of length 1, or all zero for a text without content.
+
+        May be called by several threads. Raises EmbeddingFailed.
+        """
         ...
 
 

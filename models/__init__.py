@@ -3,10 +3,12 @@
 from models.account import LoginAttempts, Organisation, Session, Site, User
 from models.bookkeeping import IdempotencyKey, ImportRun, Lease, Migration
 from models.diagnosis import CheckLikelihood, CheckOutcome, DiagnosisSession
+from models.embedding import CardVector, EmbedderState
 from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
 from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
+from models.match_run import MatchRun
 from models.notification import Notification
 from models.part import Part, PartUsage
 from models.symptom import Symptom
@@ -27,6 +29,9 @@ ALL_DOCUMENTS = [
     Symptom,
     CardOutcome,
     CardEvidence,
+    CardVector,
+    EmbedderState,
+    MatchRun,
     DiagnosisSession,
     CheckOutcome,
     CheckLikelihood,

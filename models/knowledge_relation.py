@@ -50,6 +50,7 @@ class KnowledgeRelation(Record, RelationContent):
     refresh_at: UtcDatetime | None = Field(default=None, description="When the stored weight is to be reckoned anew.")
     stated: bool = Field(default=False, description="Its card says so now, or a person drew it.")
     ended_at: UtcDatetime | None = None
+    moved_to: str | None = Field(default=None, description="The edge that carries on, after a merge of cards.")
     last_observed: UtcDatetime | None = Field(default=None, description="When it was last stated or seen in a repair.")
     created_by: str = "system"
     creation_method: CreationMethod = CreationMethod.manual

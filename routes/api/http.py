@@ -131,6 +131,15 @@ class TransactionalRoute(ApiRoute):
         return await _once(key, request, answer)
 
 
+class QuestionRoute(TransactionalRoute):
+    """A POST that asks: it needs no transaction around it, unless an Idempotency-Key wants its answer kept."""
+
+    async def run(self, request: "_ReadRequest", answer: Handler) -> Response:
+        if "idempotency-key" in request.headers:
+            return await super().run(request, answer)
+        return await answer(request)
+
+
 async def _once(key: str, request: "_ReadRequest", answer: Handler) -> Response:
     settings: Settings = request.app.state.settings
     body = await request.body()
@@ -209,13 +218,9 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def api_router(prefix: str, *, tag: str, transactional: bool = True) -> APIRouter:
+def api_router(prefix: str, *, tag: str, route_class: type[ApiRoute] = TransactionalRoute) -> APIRouter:
     """A router for `/api` + `prefix`. Every route needs a row in the table of permissions.
 
-    `transactional=False` leaves transactions to the services: for work whose failures must leave a trace.
+    A bare ApiRoute leaves transactions to the services: for work whose failures must leave a trace.
     """
-    return APIRouter(
-        prefix=f"/api{prefix}",
-        tags=[tag],
-        route_class=TransactionalRoute if transactional else ApiRoute,
-    )
+    return APIRouter(prefix=f"/api{prefix}", tags=[tag], route_class=route_class)

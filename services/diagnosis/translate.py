@@ -37,12 +37,27 @@ SUBSYSTEM_OF = {
 """The subsystem that a ticket's category points to; `other` points nowhere."""
 
 
+STATE_BITS, TIME_BITS = 63, 42
+"""Of a state's number, and of the milliseconds since 1970 in it: enough until 2109, and for two million writes."""
+
+
+def state_number(card: Document) -> int:
+    """Orders the states of a stored card: by its revision, then by the time of the write.
+
+    The revision alone does not tell them apart: a card restored from a backup and written again comes by a revision
+    once more.
+    """
+    written = int(card["updated_at"].timestamp() * 1000)
+    return (card["revision"] << TIME_BITS | written) & ((1 << STATE_BITS) - 1)
+
+
 def card_record(card: Document) -> CardRecord:
     """A card as the index holds it, from its stored form (at least CARD_FIELDS)."""
     return CardRecord(
         card_id=card["_id"],
         title=card["title"],
         version=card["version"],
+        revision=state_number(card),
         status=card["status"],
         description=card["description"],
         subsystem=card["subsystem_category"],
@@ -113,8 +128,10 @@ def walked(relation: Document) -> bool:
     return {relation["source_type"], relation["target_type"]} <= GRAPH_NODES and not twice
 
 
-def graph_relation(relation: Document) -> Relation:
-    """An edge as the graph channel walks it."""
+def graph_relation(relation: Document) -> Relation | None:
+    """An edge as the graph channel walks it, None for one that it does not or that has ended."""
+    if not walked(relation) or relation.get("ended_at") is not None:
+        return None
     return Relation(
         source=relation["source_id"],
         target=relation["target_id"],

@@ -19,6 +19,7 @@ from services.knowledge import relations
 from services.knowledge.edge_weights import APPROVED_WEIGHT, DRAFT_WEIGHT
 from services.knowledge.nodes import Node, part_key, vehicle_key
 from services.knowledge.relations import Change, EdgeKey, key_of
+from services.knowledge.survivors import survivors
 from services.writing import update
 
 SUCCESSOR_WEIGHT = 0.5
@@ -174,19 +175,13 @@ async def observe_passage(ticket: Ticket, number: int, uses: Sequence[CardUse], 
         if use.worked and card.status is not FailureCardStatus.deprecated:
             missing = [edges[key] for key in edges.keys() - stored.keys()]
             new = [relations.new_edge(edge, CreationMethod.inferred, stated=False) for edge in missing]
-            fresh += [_with(relations.observed(edge, occurred_at, support=1)) for edge in new]
+            fresh += [relations.applied(relations.observed(edge, occurred_at, support=1)) for edge in new]
             sightings += [EdgeSighting(relation_id=edge.id, card_id=card.id, worked=True) for edge in new]
         for edge in stored.values():
             changes.append(relations.observed(edge, occurred_at, support=int(use.worked), doubt=int(not use.worked)))
             sightings.append(EdgeSighting(relation_id=edge.id, card_id=card.id, worked=use.worked))
     await GraphObservation(id=identifier, occurred_at=occurred_at, sightings=sightings).insert()
     return await relations.write(changes, fresh)
-
-
-def _with(change: Change) -> KnowledgeRelation:
-    """A new edge with its first observation."""
-    counts = {name: getattr(change.edge, name) + more for name, more in change.counts.items()}
-    return change.edge.model_copy(update={**change.fields, **counts})
 
 
 async def take_back(ticket_id: str, number: int) -> int:
@@ -199,8 +194,67 @@ async def take_back(ticket_id: str, number: int) -> int:
     if seen is None or seen.taken_back_at is not None or not worked:
         return 0
     await update(seen, {"taken_back_at": clock.now()})
-    edges = await KnowledgeRelation.find({"_id": {"$in": worked}}).to_list()
+    edges = await _present(worked)
     return await relations.write(relations.observed(edge, seen.occurred_at, support=-1, doubt=1) for edge in edges)
+
+
+async def _present(relation_ids: Sequence[str]) -> list[KnowledgeRelation]:
+    """These edges, each replaced by the one that carries it on, if its card has been merged since."""
+    found: dict[str, KnowledgeRelation] = {}
+    wanted = set(relation_ids)
+    while wanted:
+        batch = await KnowledgeRelation.find({"_id": {"$in": sorted(wanted)}}).to_list()
+        found |= {edge.id: edge for edge in batch if edge.moved_to is None}
+        wanted = {edge.moved_to for edge in batch if edge.moved_to is not None} - found.keys()
+    return list(found.values())
+
+
+async def take_over(former_id: str, card: FailureCard) -> int:
+    """Let the edges of a card that was merged into `card` begin and end there, with what they have learnt.
+
+    What the survivor states follows from its new version (`link_card`); edges between both cards end. Returns the
+    number of edges. Belongs in the transaction of the merge.
+    """
+    carrying = {key_of(edge): edge for edge in await relations.edges_at(card.id)}
+    stored = {edge.id for edge in carrying.values()}
+    taken: dict[str, Change] = {}
+    changes: list[Change] = []
+    moving = [edge for edge in await relations.edges_at(former_id) if edge.moved_to is None]
+    for edge in moving:
+        content = _in_place(edge, former_id, card)
+        changes.append(over := relations.ended(edge))
+        if content.source_id == content.target_id or (edge.ended_at and not edge.evidence_count):
+            continue
+        by_hand = edge.creation_method is CreationMethod.manual
+        key = key_of(content)
+        if key not in carrying:
+            carrying[key] = relations.new_edge(content, edge.creation_method, stated=by_hand)
+        taken[carrying[key].id] = change = relations.absorbed(carrying[key], edge)
+        carrying[key] = relations.applied(change)
+        changes[-1] = Change(edge, {**over.fields, "moved_to": carrying[key].id})
+    absorbing = [edge for edge in carrying.values() if edge.id in taken]
+    changes += [_as_it_is(edge) for edge in absorbing if edge.id in stored]
+    await relations.write(changes, [edge for edge in absorbing if edge.id not in stored])
+    return len(moving)
+
+
+def _in_place(edge: KnowledgeRelation, former_id: str, card: FailureCard) -> RelationContent:
+    """The edge's content with `card` in the place of the former one."""
+    content = RelationContent.model_validate(edge.model_dump(include=set(RelationContent.model_fields)))
+    ends = [end for end in ("source", "target") if getattr(edge, f"{end}_id") == former_id]
+    changes = {f"{end}_id": card.id for end in ends} | {f"{end}_label": card.title for end in ends}
+    return content.model_copy(update={**changes, "weight": edge.base_weight, "confidence": edge.base_confidence})
+
+
+def _as_it_is(edge: KnowledgeRelation) -> Change:
+    """All that absorbing others has changed in a stored edge."""
+    return Change(edge, edge.model_dump(include=_LEARNT))
+
+
+_LEARNT = {
+    "evidence_count", "counter_count", "support", "doubt", "as_of", "weight", "confidence", "rank", "refresh_at",
+    "last_observed", "ended_at", "ends",
+}  # fmt: skip
 
 
 async def doubt(ticket: Ticket, card_ids: Iterable[str], occurred_at: datetime) -> int:
@@ -208,9 +262,11 @@ async def doubt(ticket: Ticket, card_ids: Iterable[str], occurred_at: datetime) 
 
     Returns the number of edges. Not idempotent by itself: call it under the receipt of the event.
     """
+    ruled_out = set(card_ids)
+    present = await survivors(ruled_out)
     keys = [
         EdgeKey(source.type, source.id, relation, NodeType.failure_card, card_id)
-        for card_id in sorted(set(card_ids))
+        for card_id in sorted({present.get(card_id, card_id) for card_id in ruled_out})
         for source, relation in _pointing(ticket)
     ]
     stored = await relations.find(keys)

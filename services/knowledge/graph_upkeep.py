@@ -23,7 +23,7 @@ async def relink(progress: Progress | None = None) -> int:
     async for batch in cards():
 
         async def work(batch: list[FailureCard] = batch) -> int:
-            return sum([await graph_edges.link_card(card) for card in batch])
+            return sum([await graph_edges.link_card(card) for card in batch if card.merged_into is None])
 
         changed += await in_transaction(work)
         if progress is not None:

@@ -5,7 +5,8 @@ that write belong in the caller's transaction.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from pymongo import UpdateOne
@@ -27,6 +28,7 @@ from services.knowledge.edge_weights import (
     refresh_after,
     slot_of,
 )
+from services.knowledge.evidence_rows import half_life
 from services.knowledge.learning import Decayed
 from services.knowledge.nodes import Node
 from services.paging import Page, by_index, page
@@ -35,15 +37,6 @@ REFRESH_BATCH = 500
 
 Weigher = Callable[[Mapping[str, Any]], tuple[float, float]]
 """From an edge in its stored form to its weight and confidence."""
-
-
-class _Policy:
-    half_life = timedelta(days=365)
-
-
-def configure(*, half_life_days: float) -> None:
-    """Set after how many days a repair's word about an edge counts half (Settings.evidence_half_life_days)."""
-    _Policy.half_life = timedelta(days=half_life_days)
 
 
 class EdgeKey(NamedTuple):
@@ -148,12 +141,12 @@ def strength_of(edge: KnowledgeRelation) -> Strength:
 
 def weigher(now: datetime) -> Weigher:
     """Reckons weight and confidence of edges in their stored form as of `now`."""
-    half_life = _Policy.half_life
+    lasting = half_life()
 
     def weigh(stored: Mapping[str, Any]) -> tuple[float, float]:
         sums = Decayed(stored["as_of"], stored["support"], stored["doubt"])
         # Most edges rest on their statement alone, which does not age.
-        aged = sums.at(now, half_life) if sums.n else sums
+        aged = sums.at(now, lasting) if sums.n else sums
         strength = Strength(stored["base_weight"], stored["base_confidence"], aged)
         return strength.weight, strength.confidence
 
@@ -173,7 +166,7 @@ def reckoned(edge: KnowledgeRelation, strength: Strength, ended_at: datetime | N
         "weight": 0.0 if ended_at else strength.weight,
         "confidence": strength.confidence,
         "rank": rank_of(edge.id, strength.weight),
-        "refresh_at": None if ended_at else refresh_after(sums, _Policy.half_life),
+        "refresh_at": None if ended_at else refresh_after(sums, half_life()),
         "ended_at": ended_at,
         "ends": [] if ended_at else [source.key, target.key],
     }
@@ -201,14 +194,14 @@ def restated(edge: KnowledgeRelation, wanted: RelationContent) -> Change | None:
     if same and all(getattr(edge, name) == value for name, value in said.items()):
         return None
     now = clock.now()
-    strength = Strength(*base, strength_of(edge).sums).at(now, _Policy.half_life)
+    strength = Strength(*base, strength_of(edge).sums).at(now, half_life())
     return Change(edge, said | {"last_observed": now} | reckoned(edge, strength))
 
 
 def unstated(edge: KnowledgeRelation) -> Change:
     """The edge when nothing states it any more: what repairs have shown remains and fades, without it the edge ends."""
     now = clock.now()
-    strength = Strength(UNSTATED_WEIGHT, UNSTATED_CONFIDENCE, strength_of(edge).sums).at(now, _Policy.half_life)
+    strength = Strength(UNSTATED_WEIGHT, UNSTATED_CONFIDENCE, strength_of(edge).sums).at(now, half_life())
     ended = now if strength.sums.successes < NEGLIGIBLE else None
     return Change(edge, {"stated": False} | reckoned(edge, strength, ended))
 
@@ -221,12 +214,28 @@ def ended(edge: KnowledgeRelation) -> Change:
 def observed(edge: KnowledgeRelation, occurred_at: datetime, *, support: int = 0, doubt: int = 0) -> Change:
     """The edge after what repairs at `occurred_at` said of it; negative numbers take back."""
     strength = strength_of(edge)
-    sums = strength.sums.plus(occurred_at, _Policy.half_life, successes=support, failures=doubt)
+    sums = strength.sums.plus(occurred_at, half_life(), successes=support, failures=doubt)
     strength = Strength(strength.base_weight, strength.base_confidence, sums)
     fields = reckoned(edge, strength, edge.ended_at)
     if support > 0:
         fields["last_observed"] = max(occurred_at, edge.last_observed or occurred_at)
     return Change(edge, fields, {"evidence_count": support, "counter_count": doubt})
+
+
+def absorbed(edge: KnowledgeRelation, other: KnowledgeRelation) -> Change:
+    """The edge with what another one has learnt counted on top."""
+    own, more = strength_of(edge), strength_of(other)
+    strength = replace(own, sums=own.sums.together(more.sums, half_life()))
+    seen = [edge.last_observed, other.last_observed]
+    over = edge.ended_at if strength.sums.successes < NEGLIGIBLE else None
+    fields = reckoned(edge, strength, over) | {"last_observed": max(filter(None, seen), default=None)}
+    return Change(edge, fields, {name: getattr(other, name) for name in ("evidence_count", "counter_count")})
+
+
+def applied(change: Change) -> KnowledgeRelation:
+    """The edge as it is after the change, for one that is not stored yet."""
+    counts = {name: getattr(change.edge, name) + more for name, more in change.counts.items()}
+    return change.edge.model_copy(update={**change.fields, **counts})
 
 
 async def write(changes: Iterable[Change | None], fresh: Iterable[KnowledgeRelation] = ()) -> int:
@@ -264,6 +273,6 @@ async def refresh_faded(limit: int = 20 * REFRESH_BATCH) -> int:
 
 
 def _refreshed(edge: KnowledgeRelation) -> Change:
-    strength = strength_of(edge).at(clock.now(), _Policy.half_life)
+    strength = strength_of(edge).at(clock.now(), half_life())
     over = not edge.stated and strength.sums.successes < NEGLIGIBLE
     return Change(edge, reckoned(edge, strength, clock.now() if over else None))

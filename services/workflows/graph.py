@@ -9,31 +9,28 @@ from functools import partial
 from typing import Any
 
 from app.database import in_transaction
-from matching import Case
 from models.enums import FailureCardStatus
 from models.event import ActionCompleted, EfiEvent, TicketInProgress, TicketResolved
 from models.failure_card import FailureCard
 from models.technician_action import TechnicianAction
 from models.ticket import Ticket
-from services.diagnosis import matches
-from services.diagnosis.matches import MatchOptions
+from services.diagnosis.duplicates import near_duplicates
 from services.events.handler import handles_as
 from services.knowledge import graph_edges, graph_upkeep
 from services.knowledge.graph_edges import CardUse
-from services.knowledge.similarity import MAX_DUPLICATES, NEAR_DUPLICATE, similarity
 from services.repairs import passages
 from services.workflows.ticket_resolved import Judgement, judge
 
-COMPARED = 20
-"""Cards that a new one is compared with: the nearest by the words of its symptoms and cause."""
-COMPARED_TEXT = 2000
+MAX_DUPLICATES = 10
 
 
 @handles_as("graph")
 async def link_graph(event: EfiEvent) -> dict[str, Any]:
     """Make the graph say what the card states now."""
     card = await _card(event)
-    return {"edges": await graph_edges.link_card(card)} if card else {"skipped": "no such card"}
+    if card is None or card.merged_into is not None:
+        return {"skipped": "no such card, or it has been merged into another"}
+    return {"edges": await graph_edges.link_card(card)}
 
 
 @handles_as("graph")
@@ -60,13 +57,8 @@ async def relate_all(progress: Callable[[int], None]) -> int:
 
 async def _duplicates(card: FailureCard) -> dict[str, float]:
     """The cards that say nearly the same, with their similarity."""
-    text = f"{card.title}. {card.symptom_text}. {card.root_cause}"[:COMPARED_TEXT]
-    matched = await matches.match(Case(text=text, subsystem=card.subsystem_category), MatchOptions(limit=COMPARED))
-    near = [found.card_id for found in matched.result.candidates if found.card_id != card.id]
-    others = await FailureCard.find({"_id": {"$in": near}}).to_list() if near else []
-    scores = {other.id: score for other in others if (score := similarity(card, other)) >= NEAR_DUPLICATE}
-    kept = sorted(scores, key=lambda card_id: (-scores[card_id], card_id))[:MAX_DUPLICATES]
-    return {card_id: scores[card_id] for card_id in kept}
+    found = await near_duplicates(card, limit=MAX_DUPLICATES)
+    return {one.card_id: one.similarity for one in found if one.status == FailureCardStatus.approved}
 
 
 @handles_as("graph")

@@ -9,6 +9,7 @@ from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
 from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
+from models.match_run import MatchRun
 from models.notification import Notification
 from models.record import Record
 from models.symptom import Symptom
@@ -21,7 +22,7 @@ BOTH = READ | WRITE
 
 GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
     # Suggests cards for a ticket. The cards themselves are in the index.
-    "matching": {Ticket: BOTH, EfiEvent: WRITE},
+    "matching": {Ticket: BOTH, MatchRun: WRITE, EfiEvent: WRITE},
     # Weighs what repairs say about cards.
     "learning": {
         Ticket: BOTH,

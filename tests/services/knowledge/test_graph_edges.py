@@ -189,3 +189,24 @@ async def test_near_duplicates_are_related_as_long_as_they_are_alike():
     assert (edge.weight, edge.bidirectional) == (pytest.approx(0.8), True)
     await in_transaction(lambda: graph_edges.relate_similar(card, {third.id: 0.6}))
     assert await living() == {(card.id, "similar_to", third.id)}
+
+
+async def test_a_merge_carries_on_what_both_cards_have_learnt():
+    former, kept = await a_linked_card(), await a_linked_card(symptom_codes=["SYM_CHRG_003"], symptoms=[])
+    seen = await a_ticket(symptom_codes=["SYM_CHRG_003", "SYM_BATT_001"])
+    await repaired(seen, CardUse(former.id, worked=True))
+    await repaired(await a_ticket(symptom_codes=["SYM_CHRG_003"]), CardUse(kept.id, worked=True))
+    await in_transaction(lambda: graph_edges.relate_similar(kept, {former.id: 0.9}))
+    for _ in range(2):
+        await in_transaction(lambda: graph_edges.take_over(former.id, kept))
+        assert all(former.id not in (source, target) for source, _, target in await living())
+        both, own = await one("SYM_CHRG_003", kept.id), await one("SYM_BATT_001", kept.id)
+        assert (both.evidence_count, both.stated) == (2, True)
+        assert both.weight == pytest.approx((4 * APPROVED_WEIGHT + 2) / 6, abs=0.01)
+        assert (own.evidence_count, own.stated) == (1, False)
+    # What was given to the former card is taken back, and ruled out, where it stands today.
+    await update(former, {"status": "deprecated", "merged_into": kept.id})
+    assert await in_transaction(lambda: graph_edges.take_back(seen.id, 1)) == 6
+    assert (await one("SYM_CHRG_003", kept.id)).counter_count == 1
+    assert await in_transaction(lambda: graph_edges.doubt(seen, [former.id], clock.now())) == 3
+    assert (await one("SYM_BATT_001", kept.id)).counter_count == 2
