@@ -84,7 +84,7 @@ def relink() -> None:
 
     async def work() -> int:
         live = LiveIndex()
-        cards = await live.load()
+        cards = await live.read()
         matches.serve(live)
         with Progress(console=Console(stderr=True)) as bar:
             # Deprecated cards are linked too, to end what they stated: there may be a few more of those.

@@ -23,6 +23,7 @@ PREFIXES = {
     "part": "prt",
     "relation": "rel",
     "symptom": "sym",
+    "candidate": "cnd",
     "event": "evt",
     "outcome": "out",
     "user": "usr",

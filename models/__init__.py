@@ -12,6 +12,7 @@ from models.match_run import MatchRun
 from models.notification import Notification
 from models.part import Part, PartUsage
 from models.symptom import Symptom
+from models.symptom_candidate import SymptomCandidate
 from models.technician_action import TechnicianAction
 from models.ticket import Ticket
 from models.vehicle import Vehicle
@@ -27,6 +28,7 @@ ALL_DOCUMENTS = [
     KnowledgeRelation,
     GraphObservation,
     Symptom,
+    SymptomCandidate,
     CardOutcome,
     CardEvidence,
     CardVector,

@@ -3,6 +3,7 @@
 from models.event import EventType
 from services.events.handler import Handlers
 from services.workflows.actions import count_rating, count_rejections
+from services.workflows.candidates import gather_complaint, gather_observations
 from services.workflows.cards import call_reviewers, tell_author
 from services.workflows.failure_discovered import draft_card
 from services.workflows.graph import doubt_graph, link_graph, relate_duplicates, strengthen_graph, weaken_graph
@@ -12,11 +13,11 @@ from services.workflows.ticket_resolved import take_success_back, weigh_outcomes
 from services.workflows.tickets import tell_technician
 
 HANDLERS: Handlers = {
-    EventType.ticket_created: [suggest_cards],
+    EventType.ticket_created: [suggest_cards, gather_complaint],
     EventType.ticket_assigned: [tell_technician],
     EventType.ticket_resolved: [weigh_outcomes, strengthen_graph, learn_tests],
     EventType.ticket_in_progress: [take_success_back, weaken_graph, take_tests_back],
-    EventType.action_completed: [count_rejections, doubt_graph],
+    EventType.action_completed: [count_rejections, doubt_graph, gather_observations],
     EventType.card_rated: [count_rating],
     EventType.failure_discovered: [draft_card],
     EventType.card_created: [link_graph, call_reviewers],

@@ -13,6 +13,7 @@ from models.match_run import MatchRun
 from models.notification import Notification
 from models.record import Record
 from models.symptom import Symptom
+from models.symptom_candidate import SymptomCandidate
 from models.technician_action import TechnicianAction
 from models.ticket import Ticket
 
@@ -54,6 +55,8 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         GraphObservation: BOTH,
         EfiEvent: READ,
     },
+    # Gathers what the symptom library does not know.
+    "library": {Ticket: READ, TechnicianAction: READ, SymptomCandidate: BOTH},
     # Tells people.
     "engagement": {User: READ, Ticket: READ, FailureCard: READ, Review: READ, Notification: BOTH},
 }
