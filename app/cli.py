@@ -156,6 +156,21 @@ def train(
 
 
 @app.command()
+def reindex(
+    embeddings: Annotated[bool, typer.Option("--embeddings", help="Embed every card anew, too.")] = False,
+) -> None:
+    """Build the matching index anew from the store. A running service takes it over when it is started again."""
+    from rich.console import Console
+
+    from app import reindex as rebuild
+    from app.settings import Settings
+
+    settings, console = Settings(), Console(stderr=True)
+    count = with_store("reindex", lambda: rebuild.reindex(settings, console, embeddings=embeddings))
+    typer.echo(f"{count:,} cards indexed.")
+
+
+@app.command()
 def reference() -> None:
     """Print docs/api.md: every path by capability, with who may call it."""
     from app.factory import create_app
