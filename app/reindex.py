@@ -36,7 +36,7 @@ async def reindex(settings: Settings, console: Console, *, embeddings: bool = Fa
         with _progress(console) as progress:
             await live.read(_bar(progress, "cards"))
             await live.embedding.finish(_bar(progress, "vectors"))
-        await live.save()
+        await live.write_snapshot()
     except EmbeddingFailed as failed:
         raise Unavailable(f"The cards cannot be embedded: {failed}.") from failed
     finally:

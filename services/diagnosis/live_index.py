@@ -102,7 +102,7 @@ class LiveIndex:
         Cards whose vector is not kept anywhere still await it: see `embedding`.
         """
         serving = await self._serving()
-        if self.snapshot is not None and (kept := await asyncio.to_thread(snapshots.load, self.snapshot, serving)):
+        if self.snapshot is not None and (kept := await asyncio.to_thread(snapshots.read, self.snapshot, serving)):
             self._serve(kept)
         elif serving is not self.embedder:
             self._serve(CardIndex(serving))
@@ -140,7 +140,7 @@ class LiveIndex:
         self._tasks = []
         _answer(self._waiting)
         if self._unsaved:
-            await self.save()
+            await self.write_snapshot()
 
     @property
     def following(self) -> bool:
@@ -323,13 +323,13 @@ class LiveIndex:
                 except PyMongoError as error:
                     log.warning("the index could not be compared with the store", reason=str(error))
                 if self._unsaved > WORTH_SAVING * len(self.index):
-                    await self.save()
+                    await self.write_snapshot()
 
-    async def save(self) -> None:
-        """Write the snapshot, if there is a place for one."""
+    async def write_snapshot(self) -> None:
+        """Save the index, if there is a place for it."""
         if self.snapshot is not None:
             unsaved = self._unsaved
-            if await asyncio.to_thread(snapshots.save, self.index, self.snapshot):
+            if await asyncio.to_thread(snapshots.write, self.index, self.snapshot):
                 self._unsaved -= unsaved
 
 

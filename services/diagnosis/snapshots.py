@@ -9,8 +9,10 @@ from pathlib import Path
 import structlog
 
 from app import clock
-from matching import CardIndex, Embedder, snapshot
+from matching import CardIndex, Embedder
 from matching.snapshot import SnapshotUnusable
+from matching.snapshot import load as load_index
+from matching.snapshot import save as save_index
 from services.diagnosis import translate
 
 log = structlog.get_logger(__name__)
@@ -21,11 +23,11 @@ ABANDONED_SECONDS = 600
 """No process takes so long to write one."""
 
 
-def save(index: CardIndex, path: Path) -> bool:
+def write(index: CardIndex, path: Path) -> bool:
     """Write the index; False, with the reason in the log, if that is not possible. Changes of the index wait."""
     started = time.monotonic()
     try:
-        snapshot.save(index, path, {"translation": _translation()})
+        save_index(index, path, {"translation": _translation()})
     except OSError as error:
         log.warning("the index could not be saved", reason=str(error))
         return False
@@ -33,14 +35,14 @@ def save(index: CardIndex, path: Path) -> bool:
     return True
 
 
-def load(path: Path, embedder: Embedder | None) -> CardIndex | None:
+def read(path: Path, embedder: Embedder | None) -> CardIndex | None:
     """The index as it was saved, or None, with the reason in the log, if it is of no use."""
     _clear(path)
     if not path.exists():
         return None
     started, reason = time.monotonic(), ""
     try:
-        index, meta = snapshot.load(path, embedder)
+        index, meta = load_index(path, embedder)
         if meta.get("translation") != _translation():
             reason = "cards are read into the index in another way by now"
     except SnapshotUnusable as unusable:

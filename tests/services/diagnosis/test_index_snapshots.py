@@ -185,7 +185,7 @@ async def test_a_damaged_snapshot_is_of_no_use(path: Path, by: bytes | None):
     assert [entry["reason"] for entry in logs if "of no use" in entry["event"]] == ["the snapshot is damaged"]
     assert contents(live.index) == await as_from_nothing()
     await run(path)
-    assert snapshots.load(path, WatchedEmbedder()) is not None
+    assert snapshots.read(path, WatchedEmbedder()) is not None
 
 
 async def test_a_snapshot_of_another_embedder_or_translation_is_thrown_away(
@@ -198,7 +198,7 @@ async def test_a_snapshot_of_another_embedder_or_translation_is_thrown_away(
     assert live.index.embedder is other
     assert live.index.awaiting(other.name) == 0
     monkeypatch.setattr(snapshots, "_translation", lambda: "another")
-    assert snapshots.load(path, other) is None
+    assert snapshots.read(path, other) is None
 
 
 async def test_the_former_embedder_serves_from_its_snapshot(path: Path):
@@ -230,7 +230,7 @@ async def test_it_is_saved_while_it_runs(path: Path):
     await live.start()
     await approved("Horn silent")
     async with asyncio.timeout(5):
-        while not exists(path) or snapshots.load(path, WatchedEmbedder()) is None:
+        while not exists(path) or snapshots.read(path, WatchedEmbedder()) is None:
             await asyncio.sleep(0.02)
     await live.stop()
 
