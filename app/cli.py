@@ -142,17 +142,11 @@ def train(
     """Learn from technicians' decisions how to weigh what speaks for a card. The service does it by itself each day."""
     from rich.console import Console
 
-    from app.embedders import wanted_embedder
+    from app import training
     from app.settings import Settings
-    from seeds import training
 
-    settings = Settings()
-
-    async def work() -> training.Training:
-        async with wanted_embedder(settings) as (embedder, off):
-            return await training.train_once(settings, embedder, off=off, dry_run=dry_run, console=Console(stderr=True))
-
-    training.show(with_store("train", work), Console())
+    done = with_store("train", lambda: training.trained(Settings(), Console(stderr=True), dry_run=dry_run))
+    training.show(done, Console())
 
 
 @app.command()

@@ -10,6 +10,7 @@ from app.indexing import index_for
 from app.settings import Settings
 from services.diagnosis import matches, runs
 from services.diagnosis.replay import Fate, Place, Replay, replay
+from services.diagnosis.training.models import ModelFollower
 from services.engagement.language_model import language_model
 
 
@@ -20,6 +21,7 @@ async def replayed(settings: Settings, run_id: str) -> Replay:
     try:
         live = await index_for(settings, model)
         await live.load()
+        await ModelFollower(live).refresh()
         matches.serve(live)
         return await replay(run_id)
     finally:

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from matching import Candidate, MatchResult
-from matching.scorers import Scorer
+from matching.scorers import CalibratedScorer, Scorer
 from models.enums import FailureCardStatus
 from models.failure_card import CardVersion, FailureCard
 from models.match_run import MatchRun, ShownCard
 from services.diagnosis import matches, runs
+from services.diagnosis.live_index import LiveIndex
 from services.diagnosis.matches import DEFAULT_SCORER, MatchOptions
+from services.diagnosis.training import models
 
 TOLERANCE = 1e-9
 """Scores are sums of a dozen numbers: what differs by less is the order of adding."""
@@ -93,14 +95,22 @@ async def replay(run_id: str) -> Replay:
     return Replay(
         run,
         await _versions(run),
-        prove(run, live.matcher.scorers.get(run.options.scorer)),
+        prove(run, await _scorer(run, live)),
         changes,
         _compare(run, today, options.limit, {card.id: card for card in cards}, changes),
     )
 
 
+async def _scorer(run: MatchRun, live: LiveIndex) -> Scorer | None:
+    """The scorer that made the run, or the one that serves under its name today if that is not kept."""
+    serving = live.matcher.scorers.get(run.options.scorer)
+    if isinstance(serving, CalibratedScorer) and serving.version != run.scorer_version:
+        return await models.scorer_at(run.scorer_version) or serving
+    return serving
+
+
 def prove(run: MatchRun, scorer: Scorer | None) -> Proof:
-    """Compute the recorded scores again from the recorded inputs; `scorer` serves under the run's name today."""
+    """Compute the recorded scores again from the recorded inputs; `scorer` has the run's name."""
     name, version = run.options.scorer, run.scorer_version
     if scorer is None:
         return Proof(None, f"Not computed again: there is no scorer {name} any more.")

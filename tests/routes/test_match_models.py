@@ -1,14 +1,17 @@
 """Models of the calibrated scorer over HTTP."""
 
+import asyncio
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
 
-from app import clock
-from app.security import Role, acting_as, system
+from app import clock, lifespan
+from app.security import Role, acting_as, current_actor, system
 from matching.scorers.calibrated import CalibratedModel
 from models.match_model import MatchModel, ModelFigures, TrainingRecord
+from services.diagnosis.live_index import LiveIndex
 from services.diagnosis.training import models
 from tests.support import Api
 
@@ -80,9 +83,24 @@ async def test_going_back_to_the_prior_and_forward_again(expert: httpx.AsyncClie
     assert (await expert.get(PATH)).json()["active"] == learnt.id
 
 
-async def test_matches_name_the_model_that_served(api: Api, expert: httpx.AsyncClient, learnt: MatchModel):
-    follower = models.ModelFollower(api.app.state.service.index)
-    with acting_as(system("test")):
-        await follower.refresh()
-    answer = await expert.post("/api/efi/match", json={"symptom_text": "horn silent"})
-    assert answer.json()["scorer_version"] == learnt.id
+async def test_the_running_service_takes_an_activated_model_up_by_itself(expert: httpx.AsyncClient, learnt: MatchModel):
+    async with asyncio.timeout(5 * models.POLL_SECONDS):
+        while True:
+            answer = await expert.post("/api/efi/match", json={"symptom_text": "horn silent"})
+            if answer.json()["scorer_version"] == learnt.id:
+                break
+            await asyncio.sleep(0.1)
+
+
+async def test_the_timer_learns_once_a_day_at_most(api: Api, monkeypatch: pytest.MonkeyPatch):
+    trained: list[dict[str, Any]] = []
+
+    async def note(_: LiveIndex, **options: Any) -> None:
+        assert current_actor().id == "agent:training"
+        trained.append(options)
+
+    monkeypatch.setattr(lifespan, "train", note)
+    with acting_as(system("timer")):
+        await lifespan._train(api.app.state.service, api.settings)
+        await lifespan._train(api.app.state.service, api.settings)
+    assert trained == [{"min_decisions": 200, "return_window": timedelta(days=30)}]

@@ -22,7 +22,7 @@ from services.diagnosis.live_index import LiveIndex
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 5.0
+POLL_SECONDS = 2.0
 DROPPED = ("cross_validated", "trained_on")
 """What the shipped file says of its own training: not of what is learnt from it."""
 
@@ -79,6 +79,15 @@ async def get(version: str) -> MatchModel:
     if found is None:
         raise NotFound.of("match model", version)
     return found
+
+
+async def scorer_at(version: str) -> CalibratedScorer | None:
+    """The calibrated scorer as it was in this version; None if it is not kept, or of another release."""
+    base = CalibratedModel.shipped().version
+    model = next((model for model in await all_models() if model.id == version), None)
+    if model is None or model.refused or model.base != base:
+        return None
+    return CalibratedScorer(load(model))
 
 
 async def activate(model: MatchModel) -> MatchModel:

@@ -10,13 +10,16 @@ from app.database import transaction
 from app.errors import NotFound
 from app.security import Actor, ActorKind, Role, acting_as
 from matching import CalibratedScorer, Case, Vehicle
+from matching.scorers.calibrated import CalibratedModel, Weights
 from models.enums import FailureMode, SubsystemCategory
 from models.failure_card import CardContent, FailureCard
+from models.match_model import MatchModel
 from models.match_run import MatchRun
 from services.diagnosis import matches, runs
 from services.diagnosis.live_index import LiveIndex
 from services.diagnosis.matches import MatchOptions
 from services.diagnosis.replay import Comparison, Fate, replay
+from services.diagnosis.training import models
 from services.knowledge import cards, lifecycle
 
 pytestmark = pytest.mark.usefixtures("as_system")
@@ -132,14 +135,15 @@ async def test_overtaken_is_told_from_gone(known: dict[str, FailureCard]):
 
 
 async def test_another_model_is_named_and_nothing_is_claimed(known: dict[str, FailureCard], live: LiveIndex):
+    shipped = live.matcher.scorers["calibrated"]
+    live.matcher.scorers["calibrated"] = CalibratedScorer(changed(CalibratedModel.shipped(), version="lost"))
     run_id = await asked()
-    scorer = CalibratedScorer()
-    live.matcher.scorers["calibrated"] = CalibratedScorer(changed(scorer.model, version="later"))
+    live.matcher.scorers["calibrated"] = shipped
     played = await replay(run_id)
     assert played.proof.exact is None
-    assert "later" in played.proof.sentence
-    assert scorer.version in played.proof.sentence
-    assert played.changes == [f"model {scorer.version} → later"]
+    assert "lost" in played.proof.sentence
+    assert shipped.version in played.proof.sentence
+    assert played.changes == [f"model lost → {shipped.version}"]
 
 
 async def test_a_scorer_that_is_gone_is_named(known: dict[str, FailureCard], live: LiveIndex):
@@ -181,3 +185,17 @@ async def test_only_runs_that_may_be_seen(known: dict[str, FailureCard]):
         await replay(run_id)
     with pytest.raises(NotFound, match="run_nowhere"):
         await replay("run_nowhere")
+
+
+async def test_the_model_that_made_a_run_is_kept_for_its_proof(known: dict[str, FailureCard], live: LiveIndex):
+    run_id = await asked(scorer="calibrated")
+    base = CalibratedModel.shipped()
+    learnt = models.parameters_of("decisions-1", "", {"none": Weights({"keyword": 1.0}, {"constant": 1.0}, {})})
+    await models.activate(await MatchModel(id="decisions-1", base=base.version, number=1, parameters=learnt).insert())
+    assert await models.ModelFollower(live).refresh() == "decisions-1"
+    played = await replay(run_id)
+    assert played.proof.exact is True, played.proof.sentence
+    assert f"model {base.version} → decisions-1" in played.changes
+    assert await models.scorer_at("decisions-9") is None
+    later = await replay(await asked(scorer="calibrated"))
+    assert later.proof.sentence.startswith("Reproduced exactly: calibrated decisions-1")

@@ -5,28 +5,36 @@ from datetime import timedelta
 from rich.console import Console
 from rich.table import Table
 
+from app.errors import Unavailable
+from app.indexing import index_for
 from app.settings import Settings
-from matching import Embedder
+from matching.embedding import EmbeddingFailed
 from models.match_model import ModelFigures, TrainingRecord
-from seeds.progress import Stages, loaded_index, progress_on
+from seeds.progress import Stages, progress_on
 from services.diagnosis.training.run import Training, train
+from services.engagement.language_model import language_model
 
-__all__ = ["Training", "show", "train_once"]
 
-
-async def train_once(
-    settings: Settings, embedder: Embedder | None, *, off: str, dry_run: bool, console: Console
-) -> Training:
-    with progress_on(console) as progress:
-        stages = Stages(progress)
-        live = await loaded_index(embedder, off, stages)
-        return await train(
-            live,
-            min_decisions=settings.training_min_decisions,
-            return_window=timedelta(days=settings.return_window_days),
-            dry_run=dry_run,
-            progress=stages,
-        )
+async def trained(settings: Settings, console: Console, *, dry_run: bool) -> Training:
+    """One training, as the service does it by itself. Raises Unavailable if the embedder fails."""
+    model = language_model(settings)
+    try:
+        live = await index_for(settings, model)
+        with progress_on(console) as progress:
+            stages = Stages(progress)
+            await live.load(lambda done, total: stages("read", done, total))
+            await live.embedding.finish(lambda done, total: stages("embed", done, total))
+            return await train(
+                live,
+                min_decisions=settings.training_min_decisions,
+                return_window=timedelta(days=settings.return_window_days),
+                dry_run=dry_run,
+                progress=stages,
+            )
+    except EmbeddingFailed as failed:
+        raise Unavailable(f"The cards cannot be embedded: {failed}.") from failed
+    finally:
+        await model.close()
 
 
 def show(training: Training, console: Console) -> None:

@@ -10,7 +10,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
 def test_without_decisions_nothing_is_learnt_and_that_is_said(
     database_url: str, database_name: str, tmp_path: Path, options: tuple[str, ...]
@@ -21,6 +20,7 @@ def test_without_decisions_nothing_is_learnt_and_that_is_said(
         "EFI_MONGO_DATABASE": database_name,
         "EFI_DATA_DIR": str(tmp_path),
         "EFI_EMBEDDER": "hashing",
+        "COLUMNS": "200",
     }
     command = [sys.executable, "-W", "error", "-m", "app.cli", "train", *options]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env=environment)
