@@ -1,9 +1,9 @@
 """CardIndex: the failure cards in memory, seen through every channel, changed card by card without a rebuild."""
 
-import heapq
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from itertools import islice
 from typing import Any
 
@@ -239,7 +239,7 @@ class CardIndex:
     def pending(self, embedder: str, limit: int) -> dict[str, str]:
         """Card ids and texts of up to `limit` cards that await their vector by this embedder."""
         with self.lock:
-            slots = heapq.nsmallest(limit, self._by(embedder))
+            slots = islice(self._by(embedder), limit)
             return {self._ids[slot] or "": card_text(self.card_at(slot)) for slot in slots}
 
     def put_vectors(self, embedder: str, texts: Mapping[str, str], vectors: Mapping[str, np.ndarray]) -> None:

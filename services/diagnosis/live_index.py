@@ -35,7 +35,8 @@ from services.knowledge import changes
 
 log = structlog.get_logger(__name__)
 
-LOAD_BATCH, STATE_BATCH = 500, 5000
+LOAD_BATCH, STATE_BATCH = 200, 1000
+"""Few enough that decoding them does not hold up the event loop."""
 OVERLAP = timedelta(seconds=10)
 """Longest time between the `updated_at` of a write and its commit, and how far the clocks of replicas may differ."""
 PATIENCE_SECONDS = 1.0
@@ -88,12 +89,13 @@ class LiveIndex:
             index.semantic.off = self.off
 
     async def load(self, progress: Progress | None = None) -> int:
-        """Hold every card of the store with its vector; returns their number. Raises EmbeddingFailed.
+        """Hold every card of the store with its vector by the embedder that serves; returns their number.
 
-        `progress(done, total)` follows first what must be read anew, then what must be embedded.
+        `progress(done, total)` follows first what must be read anew, then what must be embedded. Raises
+        EmbeddingFailed.
         """
         count = await self.read(progress)
-        await self.embedding.finish(progress)
+        await self.embedding.fill(progress)
         return count
 
     async def read(self, progress: Progress | None = None) -> int:

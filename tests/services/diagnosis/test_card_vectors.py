@@ -29,8 +29,10 @@ async def kept() -> dict[str, set[str]]:
 
 
 async def loaded(embedder: Embedder | None, **options: object) -> LiveIndex:
+    """An index that has done all its work."""
     index = LiveIndex(embedder, **options)
-    await index.load()
+    await index.read()
+    await index.embedding.finish()
     return index
 
 
@@ -117,7 +119,7 @@ async def test_cards_are_matched_while_they_wait_for_their_vectors(running):
     await until(lambda: not live.index.awaiting(embedder.name))
     assert live.matcher.match(Case("horn silent")).candidates[0].channels["semantic"] > 0
     await until(lambda: REGISTRY.get_sample_value("efi_index_cards_to_embed") == 0)
-    assert not live.embedding.trouble
+    await until(lambda: not live.embedding.trouble)
 
 
 async def test_the_former_embedder_serves_until_the_new_one_has_seen_every_card(running):
@@ -175,10 +177,24 @@ async def test_a_change_that_was_cut_short_goes_on_where_it_stopped(monkeypatch:
         await live.embedding.finish(break_down)
     assert live.index.embedder is former
     restarted = WatchedEmbedder(name="wanted")
-    again = LiveIndex(restarted, former={"former": former}.get)
-    await again.load()
+    again = await loaded(restarted, former={"former": former}.get)
     assert again.index.embedder is restarted
     assert len(wanted.embedded) == len(restarted.embedded) == 2
+
+
+async def test_a_command_beside_the_service_changes_no_embedder():
+    """It may run under other settings than the service."""
+    card = await approved(TITLES[0])
+    former, wanted = WatchedEmbedder(name="former"), WatchedEmbedder(name="wanted")
+    await loaded(former)
+    live = LiveIndex(wanted, former={"former": former}.get)
+    await approved(TITLES[1])
+    assert await live.load() == 2
+    assert live.index.embedder is former
+    assert live.index.awaiting("former") == 0
+    assert wanted.embedded == []
+    assert await vectors.complete() == "former"
+    assert card.id in (await kept())["former"]
 
 
 async def test_an_embedder_that_is_gone_leaves_its_cards_to_the_other_channels():
