@@ -51,7 +51,7 @@ def main() -> None:
         print(name, figures[name])
         variants[name] = _fit(matcher, gold, rows)
     if options.write:
-        _write(variants, figures)
+        _write(variants, figures, gold.fingerprint)
 
 
 def _matcher(gold: Gold, embedder: Embedder | None) -> Matcher:
@@ -79,10 +79,12 @@ def _fit(matcher: Matcher, gold: Gold, rows: list[Row]) -> Weights:
     return Weights(card, weights.none, weights.ranges)
 
 
-def _write(variants: dict[str, Weights], figures: dict[str, dict[str, float]]) -> None:
+def _write(variants: dict[str, Weights], figures: dict[str, dict[str, float]], complaints: str) -> None:
     data = {
         "version": CalibratedModel.shipped().version,
         "record": RECORD,
+        # By this `efi evaluate` knows that figures on the same complaints flatter.
+        "trained_on": [complaints],
         "cross_validated": figures,
         "abstain_above": 0.5,
         "variants": {name: asdict(weights) for name, weights in variants.items()},
