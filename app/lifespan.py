@@ -1,6 +1,5 @@
 """Start and stop: the store, then what works on it, then what runs by the clock; stopped in reverse order."""
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -14,20 +13,22 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 
 from app import database
-from app.embedders import Embedders
+from app.indexing import index_for
 from app.migrations import Step, migrate
-from app.security import acting_as, system
+from app.security import acting_as, agent, system
 from app.settings import Settings
 from app.store import OpenStore, open_store
 from seeds.load import seed
 from services.accounts import users
-from services.diagnosis import matches, runs, snapshots
+from services.diagnosis import matches, runs
 from services.diagnosis.guided import experience, guard, problem
 from services.diagnosis.live_index import LiveIndex
+from services.diagnosis.training.models import ModelFollower
+from services.diagnosis.training.run import train
 from services.engagement import mail
 from services.engagement.language_model import LanguageModel, language_model
 from services.events.processor import Processor
-from services.events.timers import Timers
+from services.events.timers import Timers, take_turn
 from services.knowledge import evidence_rows, relations
 from services.workflows import HANDLERS
 from services.workflows.rights import RIGHTS
@@ -36,6 +37,9 @@ log = structlog.get_logger(__name__)
 
 MAIL_INTERVAL = timedelta(seconds=15)
 FADING_INTERVAL = timedelta(hours=1)
+TRAINING_INTERVAL = timedelta(hours=1)
+TRAINING_REST = timedelta(hours=20)
+"""Between two trainings. A timer of a day would never fire where the service starts anew each morning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,21 +162,13 @@ async def _load_starter_knowledge() -> dict[str, Any]:
 
 
 async def _start_index(settings: Settings, model: LanguageModel, stack: AsyncExitStack) -> LiveIndex:
-    embedders = Embedders(settings, model)
-    embedder, off = await asyncio.to_thread(embedders.wanted)
-    if off:
-        log.warning("matching goes on without its semantic channel", reason=off)
-    index = LiveIndex(
-        embedder,
-        off=off,
-        former=embedders.named,
-        snapshot=settings.data_dir / snapshots.FILE,
-        poll_seconds=settings.index_poll_seconds,
-        save_seconds=settings.index_snapshot_minutes * 60,
-    )
+    index = await index_for(settings, model)
     with acting_as(system("index")):
         await index.start()
-    stack.push_async_callback(index.stop)
+        stack.push_async_callback(index.stop)
+        follower = ModelFollower(index)
+        await follower.start()
+    stack.push_async_callback(follower.stop)
     matches.serve(index)
     stack.callback(matches.serve, None)
     return index
@@ -196,5 +192,14 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
     else:
         service.off["mail"] = "EFI_SMTP_HOST is not set: messages stay in the inbox"
     service.timers.every(FADING_INTERVAL, "graph", relations.refresh_faded)
+    service.timers.every(TRAINING_INTERVAL, "training", lambda: _train(service, settings))
     service.timers.start()
     stack.push_async_callback(service.timers.stop)
+
+
+async def _train(service: Service, settings: Settings) -> None:
+    """Learn from technicians' decisions, once a day at most."""
+    if await take_turn("training", TRAINING_REST):
+        with acting_as(agent("training")):
+            window = timedelta(days=settings.return_window_days)
+            await train(service.index, min_decisions=settings.training_min_decisions, return_window=window)

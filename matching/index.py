@@ -1,6 +1,5 @@
 """CardIndex: the failure cards in memory, seen through every channel, changed card by card without a rebuild."""
 
-import heapq
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import numpy as np
 
 from matching.channels import (
     Channel,
+    ConditionChannel,
     ExactChannel,
     GraphChannel,
     KeywordChannel,
@@ -52,6 +52,7 @@ class CardIndex:
         self._successor: SemanticChannel | None = None
         self.vehicle = VehicleChannel()
         self.graph = GraphChannel(symptoms, relations)
+        self.condition = ConditionChannel()
         self.lock, self.still = threading.RLock(), threading.RLock()
         self._records = RecordStore()
         self._slots: dict[str, int] = {}
@@ -80,6 +81,7 @@ class CardIndex:
         """All channels by name."""
         everything = (
             self.signature, self.exact, self.overlap, self.keyword, self.semantic, self.vehicle, self.graph,
+            self.condition,
         )  # fmt: skip
         return {channel.name: channel for channel in everything}
 
@@ -236,7 +238,7 @@ class CardIndex:
     def pending(self, embedder: str, limit: int) -> dict[str, str]:
         """Card ids and texts of up to `limit` cards that await their vector by this embedder."""
         with self.lock:
-            slots = heapq.nsmallest(limit, self._by(embedder))
+            slots = islice(self._by(embedder), limit)
             return {self._ids[slot] or "": card_text(self.card_at(slot)) for slot in slots}
 
     def put_vectors(self, embedder: str, texts: Mapping[str, str], vectors: Mapping[str, np.ndarray]) -> None:

@@ -9,7 +9,7 @@ from matching.codes import NO_FAULT, Code, InvalidCode, find_codes, normalise_co
 from matching.records import Case
 from matching.signature import SignatureFields
 from matching.spelling import Correction
-from matching.text import keywords, spelled_terms
+from matching.text import is_keyword, spelled_terms
 
 
 class Query:
@@ -29,7 +29,7 @@ class Query:
         self.terms = [term for term, _ in pairs]
         self._surface = dict(reversed(pairs))
         self.term_counts = Counter(self.terms)
-        self.keywords = frozenset(keywords(case.text, limit=len(self.terms)))
+        self.keywords = frozenset(filter(is_keyword, self.term_counts))
         self.codes = _case_codes(case, known_codes)
         self.corrections: Mapping[str, Correction] = {}
         self.hints: Mapping[str, str] = {}

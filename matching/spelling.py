@@ -14,6 +14,8 @@ from typing import Protocol
 from matching.text import stem
 
 LEAST_LETTERS, LEAST_FOR_TWO = 5, 7
+MOST_LETTERS = 24
+"""The work grows with the square of a word's length, and a longer one is no slip of the pen."""
 TRUST = {1: 0.7, 2: 0.5}
 """Weight of a corrected word by its distance: the correction may be wrong."""
 
@@ -81,7 +83,9 @@ class Vocabulary:
 
 def can_be_misspelt(term: str) -> bool:
     """Whether a term may be read as another: a word of Latin letters, long enough, and not commonly written so."""
-    return len(term) >= LEAST_LETTERS and term.isascii() and term.isalpha() and term not in _common_words()
+    return (
+        LEAST_LETTERS <= len(term) <= MOST_LETTERS and term.isascii() and term.isalpha() and term not in _common_words()
+    )
 
 
 def common_word(term: str) -> str:

@@ -25,6 +25,7 @@ from services.accounts import sessions
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_SURROGATE = re.compile(rb"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
 _JSON = re.compile(r"application/([a-z0-9.!#$&^_-]+\+)?json")
 _KEY_PARAMETER = {
     "name": "Idempotency-Key",
@@ -197,13 +198,22 @@ class _ReadRequest(Request):
 
 
 def parse_json(raw: bytes) -> Any:
-    """Parse strictly (RFC 8259): no NaN, no infinities, no name twice in one object. Raises Malformed."""
+    """Parse strictly (RFC 7493): no NaN, no infinities, no name twice in one object, no half of a surrogate pair.
+
+    Raises Malformed.
+    """
     try:
-        return json.loads(raw, parse_constant=_refuse_constant, object_pairs_hook=_unique_names)
+        parsed = json.loads(raw, parse_constant=_refuse_constant, object_pairs_hook=_unique_names)
+        if _SURROGATE.search(raw):
+            # Pairs have become characters by now. A half is no text: nothing could store or answer it.
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Malformed("The body is not JSON: a string holds half of a surrogate pair.") from None
     except RecursionError:
         raise Malformed("The JSON is nested too deeply.") from None
     except ValueError as error:  # covers JSONDecodeError, bytes that are no UTF-8, and numbers without end
         raise Malformed(f"The body is not JSON: {error}.", errors=[{"field": "body", "rule": str(error)}]) from None
+    return parsed
 
 
 def _refuse_constant(name: str) -> Any:

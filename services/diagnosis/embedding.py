@@ -24,8 +24,9 @@ from services.diagnosis.metrics import CARDS_TO_EMBED
 
 log = structlog.get_logger(__name__)
 
-CHUNK, BATCH = 1024, 64
-"""Cards taken up at a time, and cards embedded at a time: what a crash costs, and what a shutdown waits for."""
+CHUNK, BATCH = 256, 64
+"""Cards taken up at a time: no match waits longer than reading so many; and cards embedded at a time: what a crash
+costs, and what a shutdown waits for."""
 FEW = 8
 """Up to so many cards are embedded by every replica that needs them: asking the others first would take longer."""
 OTHERS_SECONDS = 1.0
@@ -88,17 +89,28 @@ class CardEmbedding:
         """There may be cards without a vector."""
         self._wake.set()
 
-    async def finish(self, progress: Progress | None = None) -> None:
-        """Embed what is left and exchange the embedder if another is wanted. Raises EmbeddingFailed."""
-        if self.wanted is None:
-            return
+    async def fill(self, progress: Progress | None = None) -> None:
+        """Embed what the serving embedder has not seen, and leave it at that. Raises EmbeddingFailed."""
+        serving = self.index.embedder
         try:
-            if self.index.embedder is not None and self.index.embedder.name != self.wanted.name:
-                await self._exchange(self.wanted, progress)
-            while await self._step(self.wanted, progress):
+            while serving is not None and await self._step(serving, progress):
                 pass
         finally:
             self.advance = None
+
+    async def finish(self, progress: Progress | None = None) -> None:
+        """Exchange the embedder if another is wanted, embed what is left, and drop what nobody needs any more.
+
+        Raises EmbeddingFailed.
+        """
+        if self.wanted is None:
+            return
+        if self.index.embedder is not None and self.index.embedder.name != self.wanted.name:
+            try:
+                await self._exchange(self.wanted, progress)
+            finally:
+                self.advance = None
+        await self.fill(progress)
         await self._settle(self.wanted)
 
     async def _run(self) -> None:

@@ -45,7 +45,8 @@ from services.knowledge.phrases import Wordings
 
 log = structlog.get_logger(__name__)
 
-LOAD_BATCH, STATE_BATCH = 500, 5000
+LOAD_BATCH, STATE_BATCH = 200, 1000
+"""Few enough that decoding them does not hold up the event loop."""
 OVERLAP = timedelta(seconds=10)
 """Longest time between the `updated_at` of a write and its commit, and how far the clocks of replicas may differ."""
 PATIENCE_SECONDS = 1.0
@@ -100,12 +101,13 @@ class LiveIndex:
             index.semantic.off = self.off
 
     async def load(self, progress: Progress | None = None) -> int:
-        """Hold every card of the store with its vector; returns their number. Raises EmbeddingFailed.
+        """Hold every card of the store with its vector by the embedder that serves; returns their number.
 
-        `progress(done, total)` follows first what must be read anew, then what must be embedded.
+        `progress(done, total)` follows first what must be read anew, then what must be embedded. Raises
+        EmbeddingFailed.
         """
         count = await self.read(progress)
-        await self.embedding.finish(progress)
+        await self.embedding.fill(progress)
         return count
 
     async def read(self, progress: Progress | None = None) -> int:
@@ -114,7 +116,7 @@ class LiveIndex:
         Cards whose vector is not kept anywhere still await it: see `embedding`.
         """
         serving = await self._serving()
-        if self.snapshot is not None and (kept := await asyncio.to_thread(snapshots.load, self.snapshot, serving)):
+        if self.snapshot is not None and (kept := await asyncio.to_thread(snapshots.read, self.snapshot, serving)):
             self._serve(kept)
         elif serving is not self.embedder:
             self._serve(CardIndex(serving))
@@ -152,7 +154,7 @@ class LiveIndex:
         self._tasks = []
         _answer(self._waiting)
         if self._unsaved:
-            await self._save()
+            await self.write_snapshot()
 
     @property
     def following(self) -> bool:
@@ -363,12 +365,13 @@ class LiveIndex:
                 except PyMongoError as error:
                     log.warning("the index could not be compared with the store", reason=str(error))
                 if self._unsaved > WORTH_SAVING * len(self.index):
-                    await self._save()
+                    await self.write_snapshot()
 
-    async def _save(self) -> None:
+    async def write_snapshot(self) -> None:
+        """Save the index, if there is a place for it."""
         if self.snapshot is not None:
             unsaved = self._unsaved
-            if await asyncio.to_thread(snapshots.save, self.index, self.snapshot):
+            if await asyncio.to_thread(snapshots.write, self.index, self.snapshot):
                 self._unsaved -= unsaved
 
 
