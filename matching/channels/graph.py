@@ -139,6 +139,8 @@ class GraphChannel(Channel):
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
         reached = self._reach(query)
+        if not reached:
+            return np.zeros(len(slots), dtype=np.float32)
         return np.array([_noisy_or(reached.get(int(slot), [])) for slot in slots], dtype=np.float32)
 
     def explain(self, query: Query, slot: int) -> list[Reason]:
