@@ -13,6 +13,7 @@ BENCHMARKS = {
     "ticket_to_suggestions": "From POST /api/tickets until the suggestions are stored, 1,000 cards.",
     "match_small": "One match among 1,000 cards.",
     "match": "One match among 1,000 to 1,000,000 cards: the cost curve, with and without embedding the complaint.",
+    "match_http": "POST /api/efi/match at eight clients: rate and latency, beside a bare endpoint.",
     "keyword": "The keyword engine beside rank-bm25, bm25s and tantivy on the same texts, with rank parity.",
     "vectors": "The vector engine beside numpy, with recall.",
     "restart": "A restart of the service with 10,000 and 100,000 cards: with the saved index, and without it.",

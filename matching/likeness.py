@@ -41,6 +41,8 @@ WEIGHTS = {
 """What each trait counts. Vehicles count little: the same failure of another vehicle is what makes cards multiply."""
 NAMED = 5
 """Shared words that a reason names."""
+FEW = 200
+"""Cards below which the collection is too small to tell which words are rare: they are weighed as among so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,20 @@ class Alike:
     reasons: tuple[Reason, ...]
 
 
+class _Rarity(dict[str, float]):
+    """The idf of terms, each worked out once: a comparison asks for the same ones again and again."""
+
+    def __init__(self, engine: Bm25) -> None:
+        super().__init__()
+        self._engine = engine
+
+    def __missing__(self, term: str) -> float:
+        frequency = self._engine.frequency(term)
+        total = max(self._engine.count, FEW)
+        self[term] = found = math.log(1 + (total - frequency + 0.5) / (frequency + 0.5))
+        return found
+
+
 class _Subject:
     """A card with everything that a comparison needs of it."""
 
@@ -105,11 +121,12 @@ def alike(index: CardIndex, card: CardRecord, *, limit: int, least: float) -> li
     with index.lock:
         # Vectors of different embedders never meet: the embedder may have been exchanged while ours was at work.
         subject = _Subject(card, weighted_terms(card), vector if index.semantic is channel else None)
-        found = [(other, _traits(index, subject, other)) for other in _others(index, subject)]
+        rarity = _Rarity(index.keyword.engine)
+        found = [(other, _traits(index, rarity, subject, other)) for other in _others(index, subject)]
         chosen = [(traits.similarity, other, traits) for other, traits in found if traits.similarity >= least]
         chosen.sort(key=lambda one: (-one[0], one[1].card.card_id))
         return [
-            Alike(other.card, traits, similarity, _reasons(index, subject, other, traits))
+            Alike(other.card, traits, similarity, _reasons(index, rarity, subject, other, traits))
             for similarity, other, traits in chosen[: max(0, limit)]
         ]
 
@@ -148,15 +165,14 @@ def _proposed(index: CardIndex, subject: _Subject) -> np.ndarray:
     return np.unique(np.concatenate(slots))
 
 
-def _traits(index: CardIndex, one: _Subject, other: _Subject) -> Traits:
-    engine = index.keyword.engine
-    there, back = _share(engine, one.words, other.words), _share(engine, other.words, one.words)
+def _traits(index: CardIndex, rarity: _Rarity, one: _Subject, other: _Subject) -> Traits:
+    there, back = _share(rarity, one.words, other.words), _share(rarity, other.words, one.words)
     same = (one.card.subsystem == other.card.subsystem) + (one.card.failure_mode == other.card.failure_mode)
     return Traits(
         words=(math.sqrt(there * back) + max(there, back)) / 2,
         kind=same / 2,
-        meaning=_meaning(index, one.vector, other.vector),
-        cause=_cause(engine, one.cause, other.cause),
+        meaning=_meaning(index, one, other),
+        cause=_cause(rarity, one.cause, other.cause),
         symptoms=_dice(set(one.card.symptom_codes), set(other.card.symptom_codes)),
         codes=_both_ways(one.codes, other.codes, affinity),
         vehicles=_both_ways(one.card.vehicles, other.card.vehicles, _same_model),
@@ -167,32 +183,42 @@ def _saturated(count: float) -> float:
     return count / (count + K1)
 
 
-def _weights(engine: Bm25, words: Mapping[str, float]) -> Weights:
-    return {term: engine.idf(term) * _saturated(count) for term, count in words.items()}
+def _weights(rarity: _Rarity, words: Mapping[str, float]) -> Weights:
+    return {term: rarity[term] * _saturated(count) for term, count in words.items()}
 
 
-def _share(engine: Bm25, own: Mapping[str, float], other: Mapping[str, float]) -> float:
+def _share(rarity: _Rarity, own: Mapping[str, float], other: Mapping[str, float]) -> float:
     """The part of a card's telling words that the other has, too."""
-    weights = _weights(engine, own)
+    weights = _weights(rarity, own)
     whole = sum(weights.values())
     return sum(weight for term, weight in weights.items() if term in other) / whole if whole else 0.0
 
 
-def _meaning(index: CardIndex, one: np.ndarray | None, other: np.ndarray | None) -> float | None:
+def _meaning(index: CardIndex, one: _Subject, other: _Subject) -> float | None:
     """Models differ in how near any two texts of one trade are: what counts is how much nearer these two are."""
-    if one is None or other is None:
+    if one.vector is None or other.vector is None:
         return None
-    store = index.semantic.store
-    usual = (store.typical(one) + store.typical(other)) / 2
-    return min(1.0, max(0.0, (float(one @ other) - usual) / max(1e-6, 1 - usual)))
+    cosine = float(one.vector @ other.vector)
+    usual = (_usual(index, one, cosine) + _usual(index, other, cosine)) / 2
+    return min(1.0, max(0.0, (cosine - usual) / max(1e-6, 1 - usual)))
 
 
-def _cause(engine: Bm25, one: Collection[str], other: Collection[str]) -> float | None:
+def _usual(index: CardIndex, one: _Subject, cosine: float) -> float:
+    """Mean cosine with the cards of the index but itself and the one it is compared with; 0 if there are no others."""
+    inside = one.card.card_id in index
+    others = len(index) - 1 - inside
+    if others <= 0 or one.vector is None:
+        return 0.0
+    whole = index.semantic.store.typical(one.vector) * len(index)
+    return min(1.0, max(0.0, (whole - cosine - inside) / others))
+
+
+def _cause(rarity: _Rarity, one: Collection[str], other: Collection[str]) -> float | None:
     if not one or not other:
         return None
 
     def weight(words: Collection[str]) -> float:
-        return sum(map(engine.idf, words))
+        return sum(rarity[word] for word in words)
 
     return weight(set(one) & set(other)) / math.sqrt(weight(one) * weight(other))
 
@@ -216,22 +242,24 @@ def _same_model(one: VehicleRange, other: VehicleRange) -> float:
     return float(same_line(model_key(one.model or ""), model_key(other.model or "")))
 
 
-def _reasons(index: CardIndex, subject: _Subject, other: _Subject, traits: Traits) -> tuple[Reason, ...]:
+def _reasons(
+    index: CardIndex, rarity: _Rarity, subject: _Subject, other: _Subject, traits: Traits
+) -> tuple[Reason, ...]:
     """One sentence for each trait that both cards have, by what it adds to the similarity."""
     known = traits.known()
     whole = sum(WEIGHTS[name] for name in known)
     found = [
-        Reason(name, _sentence(index, name, value, subject, other), WEIGHTS[name] * value / whole)
+        Reason(name, _sentence(index, rarity, name, value, subject, other), WEIGHTS[name] * value / whole)
         for name, value in known.items()
         if value > 0
     ]
     return tuple(sorted(found, key=lambda reason: -reason.contribution))
 
 
-def _sentence(index: CardIndex, name: str, value: float, one: _Subject, other: _Subject) -> str:
+def _sentence(index: CardIndex, rarity: _Rarity, name: str, value: float, one: _Subject, other: _Subject) -> str:
     match name:
         case "words":
-            return f"both speak of {', '.join(_spoken(index, one, other))}"
+            return f"both speak of {', '.join(_spoken(rarity, one, other))}"
         case "meaning":
             return f"they read alike ({value:.2f} above what any two cards do)"
         case "cause":
@@ -248,9 +276,9 @@ def _sentence(index: CardIndex, name: str, value: float, one: _Subject, other: _
             return "same subsystem and failure mode" if value == 1 else "same subsystem or failure mode"
 
 
-def _spoken(index: CardIndex, one: _Subject, other: _Subject) -> list[str]:
+def _spoken(rarity: _Rarity, one: _Subject, other: _Subject) -> list[str]:
     """The words that say most of what both have, as the first card spells them; numbers alone say little."""
-    weights = _weights(index.keyword.engine, {term: n for term, n in one.words.items() if term in other.words})
+    weights = _weights(rarity, {term: n for term, n in one.words.items() if term in other.words})
     told = sorted(weights, key=lambda term: (not term.isalpha(), -weights[term], term))[:NAMED]
     card = one.card
     texts = (card.title, card.symptom_text, *card.symptom_phrases, card.root_cause, card.description)

@@ -144,7 +144,7 @@ class CalibratedScorer:
         return Verdict(
             scores=probabilities,
             shares=_shares(terms, strengths, rivals, probabilities),
-            match_types=_match_types(columns),
+            match_types=_match_types(sheet.channels),
             probabilities=probabilities,
             none_probability=none_probability,
             abstained=none_probability > self.model.abstain_above,
@@ -183,16 +183,11 @@ def _compete(strengths: np.ndarray, against: float) -> tuple[np.ndarray, float, 
     return weights / total, float(none / total), np.log(others) + peak, float(np.log(total) + peak)
 
 
-def _match_types(columns: dict[str, np.ndarray]) -> list[MatchType]:
-    rows = zip(columns["exact"], columns["signature"], columns["semantic"], columns["keyword"], strict=True)
-    return [
-        MatchType.exact
-        if exact > 0.5 or signature == 1
-        else MatchType.semantic
-        if semantic > keyword
-        else MatchType.partial
-        for exact, signature, semantic, keyword in rows
-    ]
+def _match_types(channels: Mapping[str, np.ndarray]) -> list[MatchType]:
+    exact = (channels["exact"] > 0.5) | (channels["signature"] == 1)
+    kinds = np.select([exact, channels["semantic"] > channels["keyword"]], [0, 1], 2)
+    types = (MatchType.exact, MatchType.semantic, MatchType.partial)
+    return [types[kind] for kind in kinds.tolist()]
 
 
 def _shares(

@@ -85,7 +85,7 @@ def test_reasons_add_up_and_name_what_is_shared(index: CardIndex):
     assert sum(reason.contribution for reason in best.reasons) == pytest.approx(best.similarity)
     texts = {reason.channel: reason.text for reason in best.reasons}
     assert "P0A80" in texts["codes"]
-    assert texts["words"] == "both speak of battery, charger, failed, green, open"
+    assert texts["words"] == "both speak of balancing, battery, charger, failed, green"
     assert texts["vehicles"] == "same vehicles"
     assert texts["kind"] == "same subsystem and failure mode"
     assert "SYM_BMS_001" in texts["symptoms"]
