@@ -1,5 +1,6 @@
 """Start and stop: the store, then what works on it, then what runs by the clock; stopped in reverse order."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -13,19 +14,21 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 
 from app import database
+from app.embedders import Embedders
 from app.migrations import Step, migrate
 from app.security import acting_as, system
 from app.settings import Settings
 from app.store import OpenStore, open_store
 from seeds.load import seed
 from services.accounts import users
-from services.diagnosis import matches, runs
+from services.diagnosis import matches, runs, snapshots
 from services.diagnosis.guided import experience, guard, problem
 from services.diagnosis.live_index import LiveIndex
 from services.engagement import mail
+from services.engagement.language_model import LanguageModel, language_model
 from services.events.processor import Processor
 from services.events.timers import Timers
-from services.knowledge import confidence
+from services.knowledge import evidence_rows
 from services.workflows import HANDLERS
 from services.workflows.rights import RIGHTS
 
@@ -51,6 +54,7 @@ class Service:
 
     store: OpenStore
     index: LiveIndex
+    language_model: LanguageModel
     processor: Processor
     timers: Timers = field(default_factory=Timers)
     off: dict[str, str] = field(default_factory=dict)
@@ -58,7 +62,12 @@ class Service:
 
     async def conditions(self) -> dict[str, Condition]:
         """The condition of every part, asked now."""
-        checks: dict[str, Check] = {"store": self._store, "index": self._index, "events": self._events}
+        checks: dict[str, Check] = {
+            "store": self._store,
+            "index": self._index,
+            "semantic": self._semantic,
+            "events": self._events,
+        }
         found = {name: await check() for name, check in checks.items()}
         found["mail"] = Condition("ok")
         return found | {name: Condition("off", reason) for name, reason in self.off.items()}
@@ -74,6 +83,17 @@ class Service:
         if not self.index.following:
             return Condition("failing", "the index does not follow the store any more")
         return Condition("ok", f"{len(self.index.index)} cards")
+
+    async def _semantic(self) -> Condition:
+        """The channel of the index that compares meaning."""
+        live = self.index
+        if live.index.embedder is None:
+            return Condition("off", live.off)
+        if not live.embedding.running:
+            return Condition("failing", "cards are not embedded any more")
+        said = str(live.embedding.advance or live.index.embedder.name)
+        trouble = live.embedding.trouble
+        return Condition("ok", f"{said}; interrupted, to be tried again: {trouble}" if trouble else said)
 
     async def _events(self) -> Condition:
         if not self.processor.running:
@@ -98,7 +118,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             app.state.first_password = await users.ensure_admin(settings)
         if settings.seed:
             await migrate([Step("starter_knowledge", _load_starter_knowledge)])
-        service = Service(store, await _start_index(settings, stack), _processor(settings))
+        model = language_model(settings)
+        stack.push_async_callback(model.close)
+        index = await _start_index(settings, model, stack)
+        service = Service(store, index, model, _processor(settings))
         await _start_processor(service, settings, stack)
         _start_timers(service, settings, stack)
         app.state.service = service
@@ -110,7 +133,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _configure(settings: Settings) -> None:
     """Hand on what the services are set to."""
     half_life = settings.evidence_half_life_days
-    confidence.configure(half_life_days=half_life)
+    evidence_rows.configure(half_life_days=half_life)
     experience.configure(half_life_days=half_life)
     runs.configure(keep_days=settings.match_run_days)
     guard.configure(expensive_part_cost=settings.expensive_part_cost)
@@ -133,8 +156,19 @@ async def _load_starter_knowledge() -> dict[str, Any]:
     return {kind: str(count) for kind, count in (await seed(console=console)).items()}
 
 
-async def _start_index(settings: Settings, stack: AsyncExitStack) -> LiveIndex:
-    index = LiveIndex(poll_seconds=settings.index_poll_seconds)
+async def _start_index(settings: Settings, model: LanguageModel, stack: AsyncExitStack) -> LiveIndex:
+    embedders = Embedders(settings, model)
+    embedder, off = await asyncio.to_thread(embedders.wanted)
+    if off:
+        log.warning("matching goes on without its semantic channel", reason=off)
+    index = LiveIndex(
+        embedder,
+        off=off,
+        former=embedders.named,
+        snapshot=settings.data_dir / snapshots.FILE,
+        poll_seconds=settings.index_poll_seconds,
+        save_seconds=settings.index_snapshot_minutes * 60,
+    )
     with acting_as(system("index")):
         await index.start()
     stack.push_async_callback(index.stop)

@@ -140,6 +140,11 @@ class Bm25:
         shares = self._table(asked)[own] * values / (values + self._norms(self._lengths[slot]))
         return [(self._names[term], float(share)) for term, share in zip(own, shares, strict=True) if share > 0]
 
+    def document(self, slot: int) -> dict[str, float]:
+        """Term frequencies of a document as they were added, rounded to sixteen bits."""
+        values = self._forward_values[self._begin[slot] : self._end[slot]].tolist()
+        return {self._names[term]: value for term, value in zip(self._own_terms(slot).tolist(), values, strict=True)}
+
     def _table(self, asked: Asked) -> np.ndarray:
         """Weight by term id, 0 for terms not asked for."""
         table = np.zeros(len(self._names), dtype=np.float32)

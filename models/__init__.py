@@ -3,6 +3,7 @@
 from models.account import LoginAttempts, Organisation, Session, Site, User
 from models.bookkeeping import IdempotencyKey, ImportRun, Lease, Migration
 from models.diagnosis import CheckLikelihood, CheckOutcome, DiagnosisSession
+from models.embedding import CardVector, EmbedderState
 from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
 from models.knowledge_relation import KnowledgeRelation
@@ -27,6 +28,8 @@ ALL_DOCUMENTS = [
     Symptom,
     CardOutcome,
     CardEvidence,
+    CardVector,
+    EmbedderState,
     MatchRun,
     DiagnosisSession,
     CheckOutcome,

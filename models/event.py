@@ -199,6 +199,7 @@ class CardDeprecated(Payload):
     card_id: str
     reason: str
     successor_id: str | None = None
+    merged_into: str | None = Field(default=None, description="Set where the card was merged into its successor.")
 
 
 class CardUpdated(Payload):
@@ -207,8 +208,9 @@ class CardUpdated(Payload):
     card_id: str
     version: int
     changed_fields: list[str]
-    change: str = Field(default="edited", description="edited | rejected | withdrawn | loaded")
+    change: str = Field(default="edited", description="edited | rejected | withdrawn | loaded | merged")
     reason: str = ""
+    merged_from: str | None = Field(default=None, description="The card that was merged into this one.")
 
 
 class ConfidenceUpdated(Payload):

@@ -86,7 +86,8 @@ async def match(case: Case, options: MatchOptions | None = None) -> Matched:
         return Matched(result, symptoms_of(live, case), len(live.index))
 
     try:
-        matched = await asyncio.to_thread(work) if len(live.index) > IN_THREAD_ABOVE else work()
+        in_thread = live.remote or len(live.index) > IN_THREAD_ABOVE
+        matched = await asyncio.to_thread(work) if in_thread else work()
     except UnknownScorer as error:
         raise Invalid.field("scorer", str(error), chosen.scorer) from None
     if chosen.min_probability and matched.result.none_probability is None:

@@ -14,12 +14,13 @@ class Move(StrEnum):
     reject = "reject"
     deprecate = "deprecate"
     discard = "discard"
+    merge = "merge"
 
 
 MOVES: dict[FailureCardStatus, dict[Move, FailureCardStatus]] = {
-    DRAFT: {Move.submit: PENDING_REVIEW, Move.discard: DEPRECATED},
-    PENDING_REVIEW: {Move.approve: APPROVED, Move.reject: DRAFT},
-    APPROVED: {Move.deprecate: DEPRECATED},
+    DRAFT: {Move.submit: PENDING_REVIEW, Move.discard: DEPRECATED, Move.merge: DEPRECATED},
+    PENDING_REVIEW: {Move.approve: APPROVED, Move.reject: DRAFT, Move.merge: DEPRECATED},
+    APPROVED: {Move.deprecate: DEPRECATED, Move.merge: DEPRECATED},
     DEPRECATED: {},
 }
 

@@ -122,7 +122,7 @@ async def test_a_restart_loads_everything_but_what_is_deprecated(here: LiveIndex
     restarted = LiveIndex()
     assert await restarted.load(lambda done, total: steps.append((done, total))) == 5
     assert {card.card_id for card in restarted.index} == {card.id for card in kept}
-    assert steps == [(5, 5)]
+    assert steps[0] == steps[-1] == (5, 5)
 
 
 async def test_new_symptoms_and_edges_are_followed(elsewhere: LiveIndex):
@@ -157,12 +157,3 @@ async def test_new_symptoms_and_edges_are_followed(elsewhere: LiveIndex):
     assert matches.symptoms_of(elsewhere, case) == ["SYM_HORN_001"]
 
 
-async def test_an_older_state_never_replaces_a_newer_one(here: LiveIndex):
-    card = await approved("Horn silent")
-    with acting_as(system("test")):
-        old = await FailureCard.get_pymongo_collection().find_one({"_id": card.id})
-    await here.refresh()
-    newer = {**old, "revision": old["revision"] + 1, "title": "Hooter mute"}
-    assert here._take([newer]) == 1
-    assert here._take([old]) == 0
-    assert here.index.get(card.id).title == "Hooter mute"
