@@ -41,29 +41,39 @@ _LEAST_NAME = 3
 
 _UNTOUCHED = frozenset(
     {
-        "symptom_code", "symptom_codes", "error_codes", "part_number", "part_id", "substitutes", "make", "model", "variants",
-        "firmware_versions", "node_id", "root_node_id", "if_yes", "if_no", "tree_id", "unit", "source_reference",
+        "symptom_code", "symptom_codes", "error_codes", "part_number", "part_id", "substitutes", "make", "model",
+        "variants", "firmware_versions", "node_id", "root_node_id", "if_yes", "if_no", "tree_id", "unit", "source_reference",
         "signature_id", "signature_hash", "quantity",
     }
 )  # fmt: skip
 """Fields that hold codes, numbers of parts and names of vehicles, which look like what is sought."""
 
 
+class _Policy:
+    region = "IN"
+
+
+def configure(*, phone_region: str) -> None:
+    """Set where phone numbers without a country code belong (Settings.phone_region)."""
+    _Policy.region = phone_region
+
+
 @dataclass
 class Redactor:
     """Takes personal data out of texts and counts what it took, by kind.
 
-    Of `people`, each part of a name is looked for too; `others` (companies, registrations, contacts) as a whole, however
-    they are spaced. `region` (ISO 3166) is where phone numbers without a country code belong.
+    Of `people`, each part of a name is looked for too; `others` (companies, registrations, contacts) as a whole,
+    however they are spaced. `region` (ISO 3166) is where phone numbers without a country code belong, by default the
+    configured one.
     """
 
     people: Iterable[str] = ()
     others: Iterable[str] = ()
-    region: str = "IN"
+    region: str | None = None
     taken: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        people = [name for name in self.people if name.strip()]
+        people = [name for name in self.people if len(name.strip()) >= _LEAST_NAME]
         parts = {part for name in people for part in name.split() if len(part) >= _LEAST_NAME}
         self._known = (
             _any_of((r"\s+".join(map(re.escape, name.split())) for name in people), re.IGNORECASE),
@@ -103,7 +113,7 @@ class Redactor:
 
     def _phones(self, text: str) -> str:
         pieces, end = [], 0
-        for match in PhoneNumberMatcher(text, self.region, leniency=Leniency.VALID):
+        for match in PhoneNumberMatcher(text, self.region or _Policy.region, leniency=Leniency.VALID):
             pieces += [text[end : match.start], MARK]
             end = match.end
             self.taken["phone"] += 1
@@ -118,7 +128,7 @@ class Redactor:
         return pattern.sub(mark, text)
 
 
-def redactor_for(ticket: Ticket, staff: Iterable[str] = (), *, region: str = "IN") -> Redactor:
+def redactor_for(ticket: Ticket, staff: Iterable[str] = ()) -> Redactor:
     """What to take out of a text about this ticket; `staff` are names of those who worked it."""
     by_hand = (change.updated_by for change in ticket.status_history)
     people = [*staff, ticket.assigned_technician_name, *(who.name for who in by_hand if who.kind is ActorKind.user)]
@@ -126,7 +136,7 @@ def redactor_for(ticket: Ticket, staff: Iterable[str] = (), *, region: str = "IN
     # The words of a company's name are often those of a make, so they are not looked for one by one.
     (people if ticket.customer_type is CustomerType.individual else others).append(ticket.customer_name)
     vehicle = {word.casefold() for word in f"{ticket.vehicle_make} {ticket.vehicle_model}".split()}
-    return Redactor(people, [other for other in others if other.casefold() not in vehicle], region)
+    return Redactor(people, [other for other in others if other.casefold() not in vehicle])
 
 
 def _any_of(patterns: Iterable[str], flags: int = 0) -> re.Pattern[str] | None:
@@ -137,4 +147,3 @@ def _any_of(patterns: Iterable[str], flags: int = 0) -> re.Pattern[str] | None:
 def _spelled(number: str) -> str:
     """A registration however it is spaced."""
     return r"[\s.-]*".join(re.escape(character) for character in re.sub(r"[\s.-]", "", number))
-

@@ -13,6 +13,7 @@ from services.events.handler import handles_as
 from services.knowledge import cards, reviews
 from services.knowledge.cards import DISCOVERED_CONFIDENCE
 from services.knowledge.redaction import redactor_for
+from services.workflows.drafting import suggestions
 from services.workflows.drafting.content import complaint, draft, gathered
 
 
@@ -41,6 +42,7 @@ async def draft_card(event: EfiEvent) -> dict[str, Any]:
         confidence_score=DISCOVERED_CONFIDENCE,
     )
     review = await reviews.open_for(card)
+    await suggestions.suggest(card)
     alike = await _known_already(card)
     if alike:
         await reviews.comment(review, _remark(alike))

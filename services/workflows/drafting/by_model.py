@@ -90,4 +90,6 @@ def _read(text: str) -> _Answer:
     try:
         return _Answer.model_validate_json(body)
     except ValidationError as error:
-        raise LanguageModelError(f"the model's answer has not the agreed form ({error.error_count()} faults)") from error
+        raise LanguageModelError(
+            f"the model's answer has not the agreed form ({error.error_count()} faults)"
+        ) from error

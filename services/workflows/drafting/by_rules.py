@@ -64,6 +64,6 @@ def _alike(cards: list[Alike]) -> Iterator[Suggestion]:
             text=cause,
             why=f"Cause of “{one.card.title}”, a failure alike: {reasons}"[:500],
             probability=min(1.0, likely),
-            sources=[Passage(SourceKind.card, one.card.id, "").source(cause)],
+            sources=[one.passage.source(cause)],
             made_by=RULES,
         )

@@ -38,25 +38,30 @@ class Alike:
     candidate: Candidate
     card: FailureCard
 
+    @property
+    def passage(self) -> Passage:
+        text = filter(None, (self.card.title, self.card.root_cause, self.card.resolution_summary))
+        return Passage(SourceKind.card, self.card.id, "\n".join(text))
+
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Everything that is known about a draft. `ruled_out` are cards that the technicians rejected."""
+    """Everything that is known about a draft."""
 
     passages: list[Passage]
     alike: list[Alike]
-    ruled_out: frozenset[str]
     redactor: Redactor
 
 
 def material(ticket: Ticket, actions: Sequence[TechnicianAction], alike: Sequence[Alike]) -> Material:
+    """Ticket, work and alike cards; without those that a technician ruled out."""
     redactor = redactor_for(ticket, {action.technician_name for action in actions})
     found = [Passage(SourceKind.ticket, ticket.id, redactor.text(_ticket_text(ticket)))]
     found += [Passage(SourceKind.action, action.id, redactor.text(_action_text(action))) for action in actions]
     ruled_out = frozenset(no.card_id for action in actions for no in action.rejected_hypotheses if no.card_id)
     kept = [one for one in alike if one.card.id not in ruled_out]
-    found += [Passage(SourceKind.card, one.card.id, _card_text(one.card)) for one in kept]
-    return Material([passage for passage in found if passage.text], kept, ruled_out, redactor)
+    found += [one.passage for one in kept]
+    return Material([passage for passage in found if passage.text], kept, redactor)
 
 
 def _ticket_text(ticket: Ticket) -> str:
@@ -71,10 +76,6 @@ def _action_text(action: TechnicianAction) -> str:
         *action.observations, *checks, *rejected, *action.resolution_steps_followed, action.technician_notes,
     )  # fmt: skip
     return "\n".join(filter(None, lines))
-
-
-def _card_text(card: FailureCard) -> str:
-    return "\n".join(filter(None, (card.title, card.root_cause, card.resolution_summary)))
 
 
 def _plain(text: str) -> str:
