@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ def _card(row: dict[str, Any]) -> CardRecord:
 
 
 STORED = {
+    "updated_at": datetime(2026, 1, 1, tzinfo=UTC),
+    "revision": 1,
     "version": 1,
     "status": "approved",
     "effectiveness_score": 0.0,

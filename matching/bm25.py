@@ -8,6 +8,7 @@ which the best candidates are scored again exactly, with the mean and the freque
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +85,11 @@ class Bm25:
         for term in terms.tolist():
             if self._slots[term].size > 2 * int(self._frequency[term]) + 8:
                 self._sweep(term)
+
+    @property
+    def terms(self) -> Sequence[str]:
+        """Every term a document ever had, in order of appearance; those out of use have frequency 0."""
+        return self._names
 
     def frequency(self, term: str) -> int:
         """Number of documents that contain the term."""

@@ -4,6 +4,7 @@ import heapq
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from matching.embedding import Embedder
 from matching.query import Query
 from matching.record_store import RecordStore
 from matching.records import CardRecord, Case, Relation, Symptom
+from matching.spelling import MOST_WORDS, Correction, can_be_misspelt
 from matching.storage import Column, Progress
 
 EMBED_BATCH = 64
@@ -86,8 +88,8 @@ class CardIndex:
         return self.semantic.embedder
 
     def embedder_for(self, query: Query) -> Embedder | None:
-        """The embedder that has told what the query means; None if the semantic channel cannot serve it."""
-        return None if self.semantic.off_for(query) else self.embedder
+        """The embedder that has told what the query means; None for one without words."""
+        return self.embedder if self.semantic.understands(query) else None
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -310,8 +312,24 @@ class CardIndex:
         """The case made ready for the channels, embedded if there is a model."""
         with self.lock:
             query = Query(case, self.exact.known_codes)
+            query.corrections = self._corrections(query)
+            query.hints = self.graph.hints(query)
         self.semantic.prepare(query)
         return query
+
+    def _corrections(self, query: Query) -> dict[str, Correction]:
+        """What the terms that neither cards nor symptoms have are read as; of many only the first are looked up."""
+        cards, symptoms = self.keyword.engine, self.graph.wordings
+        doubtful = (
+            term
+            for term in query.term_counts
+            if can_be_misspelt(term) and not cards.frequency(term) and not symptoms.frequency(term)
+        )
+        read = ((term, self._nearest(term)) for term in islice(doubtful, MOST_WORDS))
+        return {term: correction for term, correction in read if correction is not None}
+
+    def _nearest(self, term: str) -> Correction | None:
+        return self.keyword.spelling.nearest(term) or self.graph.spelling.nearest(term)
 
     def card_at(self, slot: int) -> CardRecord:
         """The living card in a slot."""

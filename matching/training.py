@@ -13,7 +13,7 @@ import numpy as np
 from matching.evaluation import auroc, expected_calibration_error, hit_at, ndcg_at, reciprocal_rank
 from matching.matcher import Matcher
 from matching.records import Case
-from matching.scorers.calibrated import CARD_FEATURES, NONE_FEATURES, CalibratedScorer, Weights, features
+from matching.scorers.calibrated import CARD_FEATURES, NONE_FEATURES, RANGED, CalibratedScorer, Weights, features
 
 FOLDS = 5
 STEPS = 200
@@ -93,11 +93,7 @@ def fit(rows: Sequence[Row], prior: Weights, *, learnt: Sequence[str] = LEARNT, 
     return Weights(
         dict(zip(CARD_FEATURES, learnt_weights[:cut].tolist(), strict=True)),
         dict(zip(NONE_FEATURES, learnt_weights[cut:].tolist(), strict=True)),
-        {
-            name: (float(low), float(high))
-            for name, (low, high) in ranges.items()
-            if name in ("typical", "keyword_best")
-        },
+        {name: (float(low), float(high)) for name, (low, high) in ranges.items() if name in RANGED},
     )
 
 

@@ -67,6 +67,11 @@ class SemanticChannel(Channel):
         wanted = self._embedded(query)
         return wanted if isinstance(wanted, str) else self.off
 
+    def understands(self, query: Query) -> bool:
+        """Whether the case has a meaning this channel can compare: text, and not only signs the model does not know."""
+        wanted = self._wanted(query)
+        return wanted is not None and bool(wanted.any())
+
     def _wanted(self, query: Query) -> np.ndarray | None:
         """The case's vector by this channel's embedder; None without an embedder or text, or if embedding failed."""
         wanted = self._embedded(query)

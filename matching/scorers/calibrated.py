@@ -7,6 +7,7 @@ weights come from a small JSON file; see `matching.models` and `matching.trainin
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -26,7 +27,6 @@ NO_EVIDENCE = 0.5
 """Stands in for the lower bound of success of a card without evidence: it neither helps nor harms."""
 
 CARD_FEATURES = {
-    "keyword_share": "keyword",
     "keyword": "keyword",
     "semantic": "semantic",
     "exact": "exact",
@@ -35,10 +35,17 @@ CARD_FEATURES = {
     "evidence": "evidence",
     **{f"vehicle_{fit.name}": "vehicle" for fit in VehicleFit},
 }
-"""Feature of a card -> the source its contribution is shown under."""
+"""Feature of a card -> the source its contribution is shown under.
 
-NONE_FEATURES = ("constant", "keyword_best", "typical")
-"""Features of the answer "none": 1; the best keyword score; the mean cosine to all cards."""
+`keyword` is the channel's score times the root of the complaint's ceiling, BM25 over the root of the most it could be:
+words shared by chance grow with the root of a text's length, so this reads alike for ten words and for three hundred.
+"""
+
+NONE_FEATURES = ("constant", "typical")
+"""Features of the answer "none": 1; the mean cosine to all cards."""
+
+RANGED = frozenset({"typical"})
+"""Features that are not believed beyond what was seen in learning: they change with the cards, not with the case."""
 
 LOG_TOTAL = "log_total"
 """Log of the weight of all cards and of "none": all that a probability takes from the cards beside its own."""
@@ -105,15 +112,13 @@ def _weights(entry: Mapping[str, Any]) -> Weights:
 def features(sheet: Sheet) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Columns of card features over the sheet, and the features of "none"."""
     channels = sheet.channels
-    keyword = channels["keyword"].astype(float)
-    best = float(keyword.max(initial=0.0))
     columns = {name: channels[name].astype(float) for name in ("semantic", "exact", "signature", "graph")}
-    columns["keyword"] = keyword
-    columns["keyword_share"] = keyword / best if best > 0 else keyword
+    ceiling = sheet.index.keyword.ceiling(sheet.query)
+    columns["keyword"] = channels["keyword"].astype(float) * math.sqrt(max(ceiling, 0.0))
     columns["evidence"] = np.nan_to_num(sheet.index.evidence[sheet.slots].astype(float), nan=NO_EVIDENCE) - NO_EVIDENCE
     fits = sheet.index.vehicle.fits(sheet.query)[sheet.slots]
     columns |= {f"vehicle_{fit.name}": (fits == fit).astype(float) for fit in VehicleFit}
-    return columns, {"constant": 1.0, "keyword_best": best, "typical": sheet.index.semantic.typical(sheet.query)}
+    return columns, {"constant": 1.0, "typical": sheet.index.semantic.typical(sheet.query)}
 
 
 class CalibratedScorer:
