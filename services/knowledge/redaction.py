@@ -27,7 +27,7 @@ MARK = "[…]"
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _VIN = re.compile(r"\b(?=[A-HJ-NPR-Z0-9]*\d)(?=\d*[A-HJ-NPR-Z])[A-HJ-NPR-Z0-9]{17}\b", re.IGNORECASE)
 _REGISTRATION = re.compile(
-    r"\b[A-Z]{2}[ -]?\d{1,2}[ -]?[A-Z]{1,3}[ -]?\d{4}\b"  # India: MH 12 AB 1234
+    r"\b[A-Z]{2}[ -]?\d{1,2}[A-Z]?[ -]?[A-Z]{1,3}[ -]?\d{4}\b"  # India: MH 12 AB 1234, DL 3C AB 1234
     r"|\b\d{2}[ -]?BH[ -]?\d{4}[ -]?[A-Z]{1,2}\b"  # India, all states: 22 BH 1234 AA
     r"|\b[A-Z]{2}\d{2} [A-Z]{3}\b"  # United Kingdom: AB12 CDE
 )
@@ -42,8 +42,8 @@ _LEAST_NAME = 3
 _UNTOUCHED = frozenset(
     {
         "symptom_code", "symptom_codes", "error_codes", "part_number", "part_id", "substitutes", "make", "model",
-        "variants", "firmware_versions", "node_id", "root_node_id", "if_yes", "if_no", "tree_id", "unit", "source_reference",
-        "signature_id", "signature_hash", "quantity",
+        "variants", "firmware_versions", "node_id", "root_node_id", "if_yes", "if_no", "tree_id", "unit",
+        "source_reference", "signature_id", "signature_hash", "quantity",
     }
 )  # fmt: skip
 """Fields that hold codes, numbers of parts and names of vehicles, which look like what is sought."""

@@ -7,8 +7,9 @@ from models.draft_suggestion import SourceKind, SuggestedField, Suggestion
 from services.workflows.drafting.passages import Alike, Material, Passage
 
 RULES = "rules"
-LEAST_PROBABILITY = 0.05
-"""A card less likely than this is no suggestion but noise."""
+LEAST_SHARE = 0.1
+"""Of the alike cards' whole score: a card below it is noise. The failure is held to be a new one, so what counts is how
+the cards stand to each other, not how likely each of them is."""
 MAX_CAUSES = 8
 
 _SENTENCE = re.compile(r"[^.;!?\n]+(?:\.\d+[^.;!?\n]*)*")
@@ -50,12 +51,12 @@ def _stated(passages: list[Passage]) -> Iterator[Suggestion]:
 
 
 def _alike(cards: list[Alike]) -> Iterator[Suggestion]:
-    """Causes of cards that matching holds possible and nobody ruled out."""
+    """Causes of the cards nearest to the failure that nobody ruled out."""
+    whole = sum(one.candidate.score for one in cards)
     for one in cards:
         candidate = one.candidate
-        likely = candidate.probability if candidate.probability is not None else candidate.score
         cause = one.card.root_cause.split("\n")[0].strip()[:500]
-        if likely < LEAST_PROBABILITY or len(cause) < 3:
+        if candidate.score < LEAST_SHARE * whole or len(cause) < 3:
             continue
         reasons = "; ".join(reason.text for reason in candidate.reasons if reason.contribution > 0)
         yield Suggestion(
@@ -63,7 +64,7 @@ def _alike(cards: list[Alike]) -> Iterator[Suggestion]:
             field=SuggestedField.root_cause,
             text=cause,
             why=f"Cause of “{one.card.title}”, a failure alike: {reasons}"[:500],
-            probability=min(1.0, likely),
+            probability=candidate.probability,
             sources=[one.passage.source(cause)],
             made_by=RULES,
         )
