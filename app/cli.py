@@ -117,6 +117,25 @@ def evaluate(
 
 
 @app.command()
+def replay(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="For instance run_0v7k3m2x9qd4hz6t1b8n.")],
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all of it here.")] = None,
+) -> None:
+    """Show what a match showed, prove its scores, and match the same complaint again today, side by side."""
+    import json
+
+    from rich.console import Console
+
+    from app import replay as replaying
+    from app.settings import Settings
+
+    played = with_store("replay", lambda: replaying.replayed(Settings(), run_id))
+    replaying.show(played, Console())
+    if json_file is not None:
+        json_file.write_text(json.dumps(replaying.as_json(played), indent=2) + "\n", encoding="utf-8")
+
+
+@app.command()
 def reference() -> None:
     """Print docs/api.md: every path by capability, with who may call it."""
     from app.factory import create_app

@@ -1,6 +1,5 @@
 """Start and stop: the store, then what works on it, then what runs by the clock; stopped in reverse order."""
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -14,14 +13,14 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 
 from app import database
-from app.embedders import Embedders
+from app.indexing import index_for
 from app.migrations import Step, migrate
 from app.security import acting_as, system
 from app.settings import Settings
 from app.store import OpenStore, open_store
 from seeds.load import seed
 from services.accounts import users
-from services.diagnosis import matches, runs, snapshots
+from services.diagnosis import matches, runs
 from services.diagnosis.guided import experience, guard, problem
 from services.diagnosis.live_index import LiveIndex
 from services.engagement import mail
@@ -162,18 +161,7 @@ async def _load_starter_knowledge() -> dict[str, Any]:
 
 
 async def _start_index(settings: Settings, model: LanguageModel, stack: AsyncExitStack) -> LiveIndex:
-    embedders = Embedders(settings, model)
-    embedder, off = await asyncio.to_thread(embedders.wanted)
-    if off:
-        log.warning("matching goes on without its semantic channel", reason=off)
-    index = LiveIndex(
-        embedder,
-        off=off,
-        former=embedders.named,
-        snapshot=settings.data_dir / snapshots.FILE,
-        poll_seconds=settings.index_poll_seconds,
-        save_seconds=settings.index_snapshot_minutes * 60,
-    )
+    index = await index_for(settings, model)
     with acting_as(system("index")):
         await index.start()
     stack.push_async_callback(index.stop)

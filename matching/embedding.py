@@ -19,7 +19,7 @@ class EmbeddingFailed(RuntimeError):
 class Embedder(Protocol):
     """Turns texts into vectors. `name` identifies model and version: vectors of different names are never compared.
 
-    A single text is taken for a question that somebody waits on: worth a cache, and a quick failure if it must fail.
+    May be called by several threads.
     """
 
     name: str
@@ -28,7 +28,14 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Float32 array (len(texts), dimension) with rows of length 1, or all zero for a text without content.
 
-        May be called by several threads. Raises EmbeddingFailed.
+        Raises EmbeddingFailed.
+        """
+        ...
+
+    def embed_question(self, text: str) -> np.ndarray:
+        """The vector that `embed` gives, for somebody who waits: worth a cache, and failing soon if it must fail.
+
+        Raises EmbeddingFailed.
         """
         ...
 
@@ -54,6 +61,9 @@ class HashingEmbedder:
                 for part in (number & 0xFFFFFFFF, number >> 32):
                     row[(part >> 1) % self.dimension] += weight if part & 1 else -weight
         return unit_rows(vectors)
+
+    def embed_question(self, text: str) -> np.ndarray:
+        return self.embed([text])[0]
 
 
 @lru_cache(maxsize=65536)

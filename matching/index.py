@@ -11,6 +11,7 @@ import numpy as np
 
 from matching.channels import (
     Channel,
+    ConditionChannel,
     ExactChannel,
     GraphChannel,
     KeywordChannel,
@@ -52,6 +53,7 @@ class CardIndex:
         self._successor: SemanticChannel | None = None
         self.vehicle = VehicleChannel()
         self.graph = GraphChannel(symptoms, relations)
+        self.condition = ConditionChannel()
         self.lock, self.still = threading.RLock(), threading.RLock()
         self._records = RecordStore()
         self._slots: dict[str, int] = {}
@@ -80,6 +82,7 @@ class CardIndex:
         """All channels by name."""
         everything = (
             self.signature, self.exact, self.overlap, self.keyword, self.semantic, self.vehicle, self.graph,
+            self.condition,
         )  # fmt: skip
         return {channel.name: channel for channel in everything}
 

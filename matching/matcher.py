@@ -60,6 +60,7 @@ class Matcher:
             candidates = self._candidates(sheet, verdict, limit, min_score, min_probability)
             off = {name: self.index.channels[name].off_for(query) for name in chosen.channels}
             embedder = self.index.embedder_for(query)
+            symptoms = self._symptoms(query)
         return MatchResult(
             candidates=candidates,
             scorer=chosen.name,
@@ -71,7 +72,18 @@ class Matcher:
             embedder=embedder.name if embedder is not None else None,
             duration_ms=_since(started),
             shared=verdict.shared,
+            symptoms=symptoms,
         )
+
+    def symptoms(self, case: Case) -> tuple[str, ...]:
+        """Codes of the library's symptoms that a case states or its text names, each once."""
+        with self.index.lock:
+            return self._symptoms(Query(case))
+
+    def _symptoms(self, query: Query) -> tuple[str, ...]:
+        strengths = self.index.graph.symptoms_in(query)
+        # Neighbours in the graph, which the case does not show itself, are weaker than 1.
+        return tuple(code for code, strength in strengths.items() if strength == 1 and code not in query.case.parts)
 
     def sheet(self, case: Case, scorer: Scorer) -> Sheet:
         """All candidates of a case with every channel's judgement, before any scorer has weighed them."""

@@ -124,3 +124,4 @@ class Case:
     conditions: tuple[str, ...] = ()
     signature: SignatureFields | None = None
     parts: tuple[str, ...] = ()
+    vehicle_age_months: int | None = None

@@ -58,7 +58,7 @@ class MatchResult:
 
     `none_probability` is the scorer's probability that no known card explains the case. `channels_off` maps a channel
     that could not serve to the reason why. With `shared` and the candidates' `inputs`, `Scorer.again` gives the scores
-    once more.
+    once more. `symptoms` are codes of the library's symptoms that the case states or its text names.
     """
 
     candidates: tuple[Candidate, ...]
@@ -71,3 +71,4 @@ class MatchResult:
     embedder: str | None = None
     duration_ms: float = 0.0
     shared: dict[str, float] = field(default_factory=dict)
+    symptoms: tuple[str, ...] = ()

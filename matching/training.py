@@ -17,7 +17,8 @@ from matching.scorers.calibrated import CARD_FEATURES, NONE_FEATURES, RANGED, Ca
 
 FOLDS = 5
 STEPS = 200
-LEARNT = (*(name for name in CARD_FEATURES if name not in ("exact", "signature", "graph", "evidence")), *NONE_FEATURES)
+JUDGED = frozenset({"exact", "signature", "graph", "condition", "evidence"})
+LEARNT = (*(name for name in CARD_FEATURES if name not in JUDGED), *NONE_FEATURES)
 """Features learnt by default; the others stay at the prior until decided cases contain them."""
 
 

@@ -1,5 +1,6 @@
 """What embedding cards has cost once and need not cost again."""
 
+from pydantic import Field
 from pymongo import ASCENDING, IndexModel
 
 from models.record import Record
@@ -14,8 +15,7 @@ class CardVector(Record):
     card_id: str
     embedder: str
     text_hash: bytes
-    scale: float
-    row: bytes
+    vector: bytes = Field(description="Little-endian float16, one per dimension.")
 
     class Settings(Record.Settings):
         name = "card_vectors"

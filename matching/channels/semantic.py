@@ -85,7 +85,7 @@ class SemanticChannel(Channel):
         key = f"{self.name}:{self.embedder.name}"
         if key not in query.memo:
             try:
-                query.memo[key] = unit_rows(self.embedder.embed([query.case.text]))[0]
+                query.memo[key] = unit_rows(self.embedder.embed_question(query.case.text)[None, :])[0]
             except EmbeddingFailed as failed:
                 query.memo[key] = str(failed)
         return query.memo[key]

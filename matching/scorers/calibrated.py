@@ -32,6 +32,7 @@ CARD_FEATURES = {
     "exact": "exact",
     "signature": "signature",
     "graph": "graph",
+    "condition": "condition",
     "evidence": "evidence",
     **{f"vehicle_{fit.name}": "vehicle" for fit in VehicleFit},
 }
@@ -112,7 +113,7 @@ def _weights(entry: Mapping[str, Any]) -> Weights:
 def features(sheet: Sheet) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Columns of card features over the sheet, and the features of "none"."""
     channels = sheet.channels
-    columns = {name: channels[name].astype(float) for name in ("semantic", "exact", "signature", "graph")}
+    columns = {name: channels[name].astype(float) for name in ("semantic", "exact", "signature", "graph", "condition")}
     ceiling = sheet.index.keyword.ceiling(sheet.query)
     columns["keyword"] = channels["keyword"].astype(float) * math.sqrt(max(ceiling, 0.0))
     columns["evidence"] = np.nan_to_num(sheet.index.evidence[sheet.slots].astype(float), nan=NO_EVIDENCE) - NO_EVIDENCE
@@ -123,7 +124,7 @@ def features(sheet: Sheet) -> tuple[dict[str, np.ndarray], dict[str, float]]:
 
 class CalibratedScorer:
     name = "calibrated"
-    channels = ("signature", "exact", "keyword", "semantic", "vehicle", "graph")
+    channels = ("signature", "exact", "keyword", "semantic", "vehicle", "graph", "condition")
 
     def __init__(self, model: CalibratedModel | None = None) -> None:
         self.model = model if model is not None else CalibratedModel.shipped()

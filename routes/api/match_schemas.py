@@ -167,7 +167,7 @@ class MatchOut(BaseModel):
                 FailureMatchResult.of(candidate, matched.evidence[candidate.card_id]) for candidate in result.candidates
             ],
             match_run_id=matched.run_id,
-            symptom_codes=matched.symptom_codes,
+            symptom_codes=list(result.symptoms),
             scorer=result.scorer,
             scorer_version=result.scorer_version,
             no_known_failure=result.abstained,

@@ -119,6 +119,8 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "POST /api/efi/failure-cards/{failure_id}/reject": CURATORS,
     "POST /api/efi/failure-cards/{failure_id}/deprecate": CURATORS,
     "POST /api/efi/failure-cards/{failure_id}/discard": STAFF,
+    "GET /api/efi/failure-cards/{failure_id}/near-duplicates": STAFF | SERVICE,
+    "POST /api/efi/failure-cards/{failure_id}/merge": CURATORS,
     "GET /api/efi/failure-cards/{failure_id}/versions": STAFF | SERVICE,
     "GET /api/efi/failure-cards/{failure_id}/versions/{version}": STAFF | SERVICE,
     "GET /api/efi/failure-cards/{failure_id}/diff": STAFF | SERVICE,

@@ -14,6 +14,7 @@ from models.record import ActorRef
 from models.types import ShortText, Strict, Text, UtcDatetime
 from routes.api.card_schemas import CardOut
 from routes.api.deps import OptionalIfMatch, PageQuery, etag
+from routes.api.duplicate_schemas import NearDuplicateOut, near_duplicates
 from routes.api.http import api_router
 from routes.api.problems import problems
 from routes.api.schemas import Out, PageOut
@@ -48,6 +49,9 @@ class ReviewOut(Out):
 
 class ReviewDetail(ReviewOut):
     card: CardOut
+    near_duplicates: list[NearDuplicateOut] | None = Field(
+        description="Cards that may describe the same failure, computed anew; null once the card has been decided."
+    )
 
 
 class Decision(Strict):
@@ -107,10 +111,11 @@ async def list_reviews(
 
 @router.get("/{review_id}", responses=problems(404, 412))
 async def get_review(review: CurrentReview, response: Response) -> ReviewDetail:
-    """The review with its card and comments."""
+    """The review with its card and comments, and the cards that may describe the same failure."""
     card = await access.load_visible(review.card_id)
     etag(response, review.revision)
-    return ReviewDetail.model_validate({**dict(review), "card": CardOut.of(card, inside=True)})
+    shown = {"card": CardOut.of(card, inside=True), "near_duplicates": await near_duplicates(card)}
+    return ReviewDetail.model_validate({**dict(review), **shown})
 
 
 @router.post("/{review_id}/claim", responses=problems(404, 409, 412))

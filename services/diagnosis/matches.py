@@ -7,7 +7,6 @@ from app import clock
 from app.database import in_transaction
 from app.errors import Invalid, Unavailable
 from matching import Case, MatchResult, UnknownScorer
-from matching.query import Query
 from models.event import MatchCompleted, MatchFailed, MatchRequested, Payload, Suggestion
 from models.match_run import AskedOptions, MatchRun
 from models.symptom import Symptom
@@ -40,13 +39,12 @@ class MatchOptions:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """A match, the symptoms of the library that the case shows, and the evidence on the vehicle's variant by card.
+    """A match in an index of so many cards, and what repairs of the vehicle's variant say of each card shown.
 
     `run_id` names the record of it, None where nobody was shown the match.
     """
 
     result: MatchResult
-    symptom_codes: list[str]
     index_size: int
     evidence: dict[str, Evidence] = field(default_factory=dict)
     run_id: str | None = None
@@ -83,7 +81,7 @@ async def match(case: Case, options: MatchOptions | None = None) -> Matched:
             min_score=chosen.min_score,
             min_probability=chosen.min_probability,
         )
-        return Matched(result, symptoms_of(live, case), len(live.index))
+        return Matched(result, len(live.index))
 
     try:
         in_thread = live.remote or len(live.index) > IN_THREAD_ABOVE
@@ -137,7 +135,7 @@ async def match_ticket(ticket: Ticket, options: MatchOptions | None = None) -> M
             {
                 "$set": {
                     "suggested_failure_cards": [suggestion.card_id for suggestion in suggestions],
-                    "symptom_codes": matched.symptom_codes,
+                    "symptom_codes": list(matched.result.symptoms),
                     "match_run_id": run.id,
                     "ai_match_performed": True,
                     "ai_match_timestamp": now,
@@ -178,21 +176,12 @@ async def note_failure(ticket: Ticket, reason: str, options: MatchOptions | None
 
 async def symptoms_named(text: str) -> list[Symptom]:
     """Symptoms of the library that a text names, in the order of their codes."""
-    codes = symptoms_of(serving(), Case(text=text))
-    return await Symptom.find({"symptom_code": {"$in": codes}}).sort([("symptom_code", 1)]).to_list()
-
-
-def symptoms_of(live: LiveIndex, case: Case) -> list[str]:
-    """Codes of the library's symptoms that the case states or its text names, each once."""
-    with live.index.lock:
-        strengths = live.index.graph.symptoms_in(Query(replace(case, parts=())))
-    # Neighbours in the graph, which the case does not show itself, are weaker than 1.
-    return [code for code, strength in strengths.items() if strength == 1.0]
+    codes = serving().matcher.symptoms(Case(text=text))
+    return await Symptom.find({"symptom_code": {"$in": list(codes)}}).sort([("symptom_code", 1)]).to_list()
 
 
 def _run(case: Case, options: MatchOptions, matched: Matched) -> MatchRun:
-    asked = AskedOptions(**asdict(options))
-    return runs.run_of(case, asked, matched.result, symptom_codes=matched.symptom_codes, index_size=matched.index_size)
+    return runs.run_of(case, AskedOptions(**asdict(options)), matched.result, index_size=matched.index_size)
 
 
 async def _record(ticket: Ticket, *payloads: Payload) -> None:

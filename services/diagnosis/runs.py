@@ -29,9 +29,7 @@ def configure(*, keep_days: int) -> None:
     _Keeping.commits = GroupCommit(MatchRun, "match runs")
 
 
-def run_of(
-    case: Case, options: AskedOptions, result: MatchResult, *, symptom_codes: list[str], index_size: int
-) -> MatchRun:
+def run_of(case: Case, options: AskedOptions, result: MatchResult, *, index_size: int) -> MatchRun:
     """A run by the current actor, without a ticket: it expires."""
     now = clock.now()
     return MatchRun(
@@ -43,7 +41,7 @@ def run_of(
         embedder=result.embedder,
         channels_off=result.channels_off,
         index_size=index_size,
-        symptom_codes=symptom_codes,
+        symptom_codes=list(result.symptoms),
         candidates=[_shown(candidate) for candidate in result.candidates],
         shared=result.shared,
         none_probability=result.none_probability,

@@ -42,11 +42,13 @@ class LanguageModelEmbedder:
         # A text without content has no meaning to ask for, and the protocol refuses it.
         filled = [number for number, text in enumerate(asked) if text]
         if filled:
-            told = [asked[number] for number in filled]
-            vectors[filled] = self._question(told[0]) if len(asked) == 1 else self._ask(told)
+            vectors[filled] = self._ask([asked[number] for number in filled])
         return vectors
 
-    def _question(self, text: str) -> np.ndarray:
+    def embed_question(self, text: str) -> np.ndarray:
+        text = text.strip()[:MAX_CHARACTERS]
+        if not text:
+            return np.zeros(self.dimension, dtype=np.float32)
         with self._lock:
             if (vector := self._cache.get(text)) is not None:
                 self._cache.move_to_end(text)

@@ -35,6 +35,6 @@ def after(move: Move, current: FailureCardStatus) -> FailureCardStatus:
         f"A card that is {current} does not allow {move}. Legal from here: {ways}.",
         current=current,
         wanted=move,
-        legal=list(legal.values()),
+        legal=list(dict.fromkeys(legal.values())),
         legal_moves=[{"move": way, "to": target} for way, target in legal.items()],
     )

@@ -16,6 +16,7 @@ class Moody(HashingEmbedder):
     asked = 0
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Also what questions come down to."""
         self.asked += 1
         if self.reason:
             raise EmbeddingFailed(self.reason)

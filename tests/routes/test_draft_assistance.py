@@ -26,6 +26,7 @@ async def test_a_ticket_with_work_gives_the_content_of_a_card(api: Api):
 
     await technician.post("/api/efi/technician-actions", json=WORK | {"ticket_id": ticket})
     draft = (await technician.get(path)).json()
+    print(draft)
     assert draft["redacted"] == {"phone": 1, "name or number on the ticket": 1}
     assert draft["content"]["title"] == "[DRAFT] Latch sensor open, says […]"
     assert draft["content"]["diagnostic_tree"]["nodes"][0]["leads_to_root_cause"] == WORK["new_failure_root_cause"]
