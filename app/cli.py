@@ -88,6 +88,7 @@ def evaluate(
     from rich.console import Console
 
     from app.embedded_store import EmbeddedStoreError
+    from app.embedders import wanted_embedder
     from app.errors import EfiError
     from app.logs import configure_logs
     from app.settings import Settings
@@ -97,15 +98,14 @@ def evaluate(
     if judged is None:
         raise typer.BadParameter("name the folder of the gold set", param_hint="GOLD")
     configure_logs("warning", as_json=False)
-    work = gold_set.evaluate_folder(
-        judged,
-        models=Settings().data_dir / "models",
-        extra=extra,
-        scorers=scorer or (),
-        console=Console(stderr=True),
-    )
+
+    async def work() -> "gold_set.Evaluation":
+        async with wanted_embedder(Settings()) as (embedder, off):
+            asked = gold_set.Asked(judged, extra=extra, scorers=scorer or ())
+            return await gold_set.evaluate_folder(asked, embedder, off=off, console=Console(stderr=True))
+
     try:
-        evaluation = asyncio.run(work)
+        evaluation = asyncio.run(work())
     except (EmbeddedStoreError, EfiError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -133,6 +133,41 @@ def replay(
     replaying.show(played, Console())
     if json_file is not None:
         json_file.write_text(json.dumps(replaying.as_json(played), indent=2) + "\n", encoding="utf-8")
+
+
+@app.command()
+def train(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would come of it; store nothing.")] = False,
+) -> None:
+    """Learn from technicians' decisions how to weigh what speaks for a card. The service does it by itself each day."""
+    from rich.console import Console
+
+    from app.embedders import wanted_embedder
+    from app.settings import Settings
+    from seeds import training
+
+    settings = Settings()
+
+    async def work() -> training.Training:
+        async with wanted_embedder(settings) as (embedder, off):
+            return await training.train_once(settings, embedder, off=off, dry_run=dry_run, console=Console(stderr=True))
+
+    training.show(with_store("train", work), Console())
+
+
+@app.command()
+def reindex(
+    embeddings: Annotated[bool, typer.Option("--embeddings", help="Embed every card anew, too.")] = False,
+) -> None:
+    """Build the matching index anew from the store. A running service takes it over when it is started again."""
+    from rich.console import Console
+
+    from app import reindex as rebuild
+    from app.settings import Settings
+
+    settings, console = Settings(), Console(stderr=True)
+    count = with_store("reindex", lambda: rebuild.reindex(settings, console, embeddings=embeddings))
+    typer.echo(f"{count:,} cards indexed.")
 
 
 @app.command()

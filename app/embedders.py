@@ -1,5 +1,8 @@
 """What compares meaning, as the settings say."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from app.settings import Settings
@@ -7,7 +10,7 @@ from matching import Embedder, HashingEmbedder
 from matching.minilm import NAME as MINILM
 from matching.minilm import MiniLMEmbedder, ModelMissing
 from services.engagement.embedding import LanguageModelEmbedder
-from services.engagement.language_model import LanguageModel
+from services.engagement.language_model import LanguageModel, language_model
 
 MODELS = "models"
 """Below EFI_DATA_DIR: the sentence model as it was built out of the installed weights."""
@@ -48,3 +51,13 @@ class Embedders:
                 return LanguageModelEmbedder(self.model, question_timeout=timeout)
             case _:
                 return HashingEmbedder()
+
+
+@asynccontextmanager
+async def wanted_embedder(settings: Settings) -> AsyncIterator[tuple[Embedder | None, str]]:
+    """For a command: the embedder that is set, or None with the reason, until the block ends."""
+    model = language_model(settings)
+    try:
+        yield await asyncio.to_thread(Embedders(settings, model).wanted)
+    finally:
+        await model.close()

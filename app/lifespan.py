@@ -15,7 +15,7 @@ from rich.console import Console
 from app import database
 from app.indexing import index_for
 from app.migrations import Step, migrate
-from app.security import acting_as, system
+from app.security import acting_as, agent, system
 from app.settings import Settings
 from app.store import OpenStore, open_store
 from seeds.load import seed
@@ -23,11 +23,18 @@ from services.accounts import users
 from services.diagnosis import matches, runs
 from services.diagnosis.guided import experience, guard, problem
 from services.diagnosis.live_index import LiveIndex
+from services.diagnosis.training.models import ModelFollower
+from services.diagnosis.training.run import train
 from services.engagement import mail
 from services.engagement.language_model import LanguageModel, NoModel, language_model
 from services.events.processor import Processor
+<<<<<<< HEAD
 from services.events.timers import Timers
 from services.knowledge import evidence_rows, redaction
+=======
+from services.events.timers import Timers, take_turn
+from services.knowledge import evidence_rows
+>>>>>>> main
 from services.workflows import HANDLERS
 from services.workflows.drafting import suggestions
 from services.workflows.rights import RIGHTS
@@ -35,7 +42,13 @@ from services.workflows.rights import RIGHTS
 log = structlog.get_logger(__name__)
 
 MAIL_INTERVAL = timedelta(seconds=15)
+<<<<<<< HEAD
 SUGGESTIONS_INTERVAL = timedelta(minutes=1)
+=======
+TRAINING_INTERVAL = timedelta(hours=1)
+TRAINING_REST = timedelta(hours=20)
+"""Between two trainings. A timer of a day would never fire where the service starts anew each morning."""
+>>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +177,10 @@ async def _start_index(settings: Settings, model: LanguageModel, stack: AsyncExi
     index = await index_for(settings, model)
     with acting_as(system("index")):
         await index.start()
-    stack.push_async_callback(index.stop)
+        stack.push_async_callback(index.stop)
+        follower = ModelFollower(index)
+        await follower.start()
+    stack.push_async_callback(follower.stop)
     matches.serve(index)
     stack.callback(matches.serve, None)
     return index
@@ -187,7 +203,19 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
         service.timers.every(MAIL_INTERVAL, "mail", lambda: mail.send_due(settings))
     else:
         service.off["mail"] = "EFI_SMTP_HOST is not set: messages stay in the inbox"
+<<<<<<< HEAD
     if service.language_model.available:
         service.timers.every(SUGGESTIONS_INTERVAL, "suggestions", suggestions.ask_due)
+=======
+    service.timers.every(TRAINING_INTERVAL, "training", lambda: _train(service, settings))
+>>>>>>> main
     service.timers.start()
     stack.push_async_callback(service.timers.stop)
+
+
+async def _train(service: Service, settings: Settings) -> None:
+    """Learn from technicians' decisions, once a day at most."""
+    if await take_turn("training", TRAINING_REST):
+        with acting_as(agent("training")):
+            window = timedelta(days=settings.return_window_days)
+            await train(service.index, min_decisions=settings.training_min_decisions, return_window=window)

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     expensive_part_cost: float = Field(
         default=3000, ge=0, description="From here on, a part is not handed out before a cheap decisive check is made."
     )
+    training_min_decisions: int = Field(
+        default=200, ge=1, description="Decisions of technicians from which on the calibrated scorer learns from them."
+    )
     match_run_days: int = Field(
         default=90, ge=1, le=3650, description="How long matches that belong to no ticket are kept for replay."
     )

@@ -9,6 +9,7 @@ from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
 from models.knowledge_relation import KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
+from models.match_model import MatchModel
 from models.match_run import MatchRun
 from models.notification import Notification
 from models.part import Part, PartUsage
@@ -32,6 +33,7 @@ ALL_DOCUMENTS = [
     CardEvidence,
     CardVector,
     EmbedderState,
+    MatchModel,
     MatchRun,
     DiagnosisSession,
     CheckOutcome,

@@ -1,65 +1,74 @@
 """`efi evaluate`: a gold set runs through the service's own pipeline, in a store that is thrown away afterwards."""
 
-import asyncio
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from app.errors import Invalid
 from app.security import acting_as, system
 from app.settings import Settings
 from app.store import open_store
-from matching import Embedder, HashingEmbedder
-from matching.minilm import MiniLMEmbedder, ModelMissing
+from matching import Embedder
 from models.failure_card import CardContent, FailureCard
 from seeds.importers.nhtsa import clean, day, model_year
 from seeds.importers.nhtsa_recalls import Recall, card_of
+from seeds.progress import Stages, loaded_index, progress_on
 from seeds.starter import load_starter
 from services.diagnosis import matches
 from services.diagnosis.evaluation.figures import Figures
 from services.diagnosis.evaluation.gold import GoldSet, Row
 from services.diagnosis.evaluation.report import as_json, label, notes, svg
 from services.diagnosis.evaluation.run import Evaluation, evaluate
-from services.diagnosis.live_index import LiveIndex
 from services.diagnosis.matches import DEFAULT_SCORER
 from services.knowledge.loading import upsert_by_natural_key, upsert_symptoms
 
-__all__ = ["as_json", "content_of", "evaluate_folder", "print_report", "svg"]
+__all__ = ["Asked", "Evaluation", "as_json", "content_of", "evaluate_folder", "print_report", "svg"]
 
 BATCH = 200
 SHOWN = 12
 """Groups of one division that the table for people has; the figures in JSON have all."""
 
 
-async def evaluate_folder(
-    folder: Path, *, models: Path, extra: bool = False, scorers: Sequence[str] = (), console: Console
-) -> Evaluation:
-    """Figures on the gold set in `folder`, of all scorers or those named. Raises Invalid for a folder that cannot be
-    read, and for unknown scorers.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`extra` adds failures that explain none of the complaints. All scorers, or those named."""
 
-    The corpus is imported as the recall importer does it, beside the symptom library; with `extra`, further failures
-    that explain none of the complaints too. No other store is touched. `models` is where the sentence model is built.
+    folder: Path
+    extra: bool = False
+    scorers: Sequence[str] = ()
+
+
+async def evaluate_folder(asked: Asked, embedder: Embedder | None, *, off: str = "", console: Console) -> Evaluation:
+    """Figures on a gold set. Raises Invalid for a folder that cannot be read, and for unknown scorers.
+
+    The corpus is imported as the recall importer does it, beside the symptom library. No other store is touched.
+    Without an embedder the semantic channel is `off` for that reason.
     """
-    gold = GoldSet.read(folder)
-    rows = {**gold.corpus, **(gold.distractors if extra else {})}
+    gold = GoldSet.read(asked.folder)
+    rows = {**gold.corpus, **(gold.distractors if asked.extra else {})}
     contents = [(id_, content_of(row)) for id_, row in rows.items()]
     with tempfile.TemporaryDirectory(prefix="efi-evaluate-") as data_dir:
         settings = Settings(_env_file=None, data_dir=Path(data_dir), mongo_url="")
         async with open_store(settings):
-            with acting_as(system("evaluation")), _progress(console) as progress:
+            with acting_as(system("evaluation")), progress_on(console) as progress:
                 await _load(contents, progress)
-                live = LiveIndex(_embedder(models, console))
-                await live.load()
-                await asyncio.to_thread(live.index.embed_pending, progress=_Shown(progress, "embed").show)
+                stages = Stages(progress)
+                live = await loaded_index(embedder, off, stages)
                 matches.serve(live)
                 try:
-                    names = await _names()
-                    tell = _Stages(progress)
-                    return await evaluate(gold, live, names, scorers=scorers, with_distractors=extra, progress=tell)
+                    return await evaluate(
+                        gold,
+                        live,
+                        await _names(),
+                        scorers=asked.scorers,
+                        with_distractors=asked.extra,
+                        progress=stages,
+                    )
                 finally:
                     matches.serve(None)
 
@@ -84,22 +93,14 @@ def content_of(row: Row) -> CardContent:
 
 async def _load(contents: list[tuple[str, CardContent]], progress: Progress) -> None:
     await upsert_symptoms(load_starter().symptoms)
-    shown = _Shown(progress, "import")
+    task = progress.add_task("import", total=len(contents))
     for start in range(0, len(contents), BATCH):
         batch = contents[start : start + BATCH]
         loaded = await upsert_by_natural_key(batch)
         if loaded.refused:
             key, error = next(iter(loaded.refused.items()))
             raise Invalid(f"{len(loaded.refused)} failures of the corpus cannot be imported, {key}: {error}")
-        shown.show(start + len(batch), len(contents))
-
-
-def _embedder(models: Path, console: Console) -> Embedder:
-    try:
-        return MiniLMEmbedder.load(models)
-    except ModelMissing as missing:
-        console.print(f"Without the sentence model, meaning is compared by hashed words: {missing}.")
-        return HashingEmbedder()
+        progress.advance(task, len(batch))
 
 
 async def _names() -> dict[str, str]:
@@ -108,40 +109,11 @@ async def _names() -> dict[str, str]:
     return {card["_id"]: card["natural_key"] async for card in cards}
 
 
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console)
-
-
-class _Shown:
-    """One bar."""
-
-    def __init__(self, progress: Progress, name: str) -> None:
-        self._progress = progress
-        self._task: TaskID = progress.add_task(name, total=None)
-
-    def show(self, done: int, total: int) -> None:
-        self._progress.update(self._task, completed=done, total=total)
-
-
-class _Stages:
-    """A bar for each stage, from when it first tells something."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._bars: dict[str, _Shown] = {}
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if stage not in self._bars:
-            self._bars[stage] = _Shown(self._progress, stage)
-        self._bars[stage].show(done, total)
-
-
 def print_report(evaluation: Evaluation, console: Console) -> None:
     """For people: all methods in one table, then where the default scorer is strong and where it is weak."""
     console.print(_table(evaluation))
     for note in notes(evaluation):
-        console.print(f"· {note}", highlight=False)
+        console.print(f"· {note}", highlight=False, soft_wrap=True)
     console.print(_groups(evaluation))
 
 

@@ -99,6 +99,9 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     # matching
     "POST /api/efi/match": STAFF | SERVICE | MAKERS,
     "POST /api/efi/match-ticket/{ticket_id}": STAFF | SERVICE,
+    "GET /api/efi/match-models": CURATORS,
+    "GET /api/efi/match-models/{version}": CURATORS,
+    "POST /api/efi/match-models/{version}/activate": CURATORS,
     "GET /api/efi/match-runs": STAFF | SERVICE | MAKERS,
     "GET /api/efi/match-runs/{run_id}": STAFF | SERVICE | MAKERS,
     # events

@@ -140,7 +140,7 @@ class LiveIndex:
         self._tasks = []
         _answer(self._waiting)
         if self._unsaved:
-            await self._save()
+            await self.save()
 
     @property
     def following(self) -> bool:
@@ -323,9 +323,10 @@ class LiveIndex:
                 except PyMongoError as error:
                     log.warning("the index could not be compared with the store", reason=str(error))
                 if self._unsaved > WORTH_SAVING * len(self.index):
-                    await self._save()
+                    await self.save()
 
-    async def _save(self) -> None:
+    async def save(self) -> None:
+        """Write the snapshot, if there is a place for one."""
         if self.snapshot is not None:
             unsaved = self._unsaved
             if await asyncio.to_thread(snapshots.save, self.index, self.snapshot):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from app import clock
 from matching import CardIndex, Embedder, snapshot
 from matching.snapshot import SnapshotUnusable
 from services.diagnosis import translate
@@ -16,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 FILE = Path("index") / "cards.snapshot"
 """Below EFI_DATA_DIR."""
+ABANDONED_SECONDS = 600
+"""No process takes so long to write one."""
 
 
 def save(index: CardIndex, path: Path) -> bool:
@@ -31,27 +34,34 @@ def save(index: CardIndex, path: Path) -> bool:
 
 
 def load(path: Path, embedder: Embedder | None) -> CardIndex | None:
-    """The index as it was saved. A file that is of no use is thrown away, with the reason in the log."""
-    for abandoned in path.parent.glob(f"{path.name}.*.partial"):
-        # Left by a process that was killed while it wrote; a living one that shares the directory writes anew.
-        with contextlib.suppress(OSError):
-            abandoned.unlink()
+    """The index as it was saved, or None, with the reason in the log, if it is of no use."""
+    _clear(path)
     if not path.exists():
         return None
-    started = time.monotonic()
+    started, reason = time.monotonic(), ""
     try:
         index, meta = snapshot.load(path, embedder)
+        if meta.get("translation") != _translation():
+            reason = "cards are read into the index in another way by now"
     except SnapshotUnusable as unusable:
-        return _throw_away(path, str(unusable))
-    if meta.get("translation") != _translation():
-        return _throw_away(path, "cards are read into the index in another way by now")
+        reason = str(unusable)
+    if reason:
+        log.warning("the saved index is of no use and will be built anew", reason=reason)
+        return None
     log.info("index loaded", cards=len(index), seconds=round(time.monotonic() - started, 2))
     return index
 
 
-def _throw_away(path: Path, reason: str) -> None:
-    log.warning("the saved index is of no use and will be built anew", reason=reason)
+def drop(path: Path) -> None:
     path.unlink(missing_ok=True)
+
+
+def _clear(path: Path) -> None:
+    """Remove what processes have left that were killed while they wrote."""
+    for partial in path.parent.glob(f"{path.name}.*.partial"):
+        with contextlib.suppress(OSError):
+            if partial.stat().st_mtime < clock.now().timestamp() - ABANDONED_SECONDS:
+                partial.unlink()
 
 
 @functools.cache

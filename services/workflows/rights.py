@@ -10,6 +10,7 @@ from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
 from models.knowledge_relation import KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
+from models.match_model import MatchModel
 from models.match_run import MatchRun
 from models.notification import Notification
 from models.record import Record
@@ -34,6 +35,15 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         CheckOutcome: BOTH,
         CheckLikelihood: BOTH,
         EfiEvent: BOTH,
+    },
+    # Learns from decisions how to weigh what the channels say.
+    "training": {
+        Ticket: READ,
+        TechnicianAction: READ,
+        CardOutcome: READ,
+        FailureCard: READ,
+        KnowledgeRelation: READ,
+        MatchModel: BOTH,
     },
     # Drafts a card out of what a technician discovered.
     "discovery": {

@@ -11,6 +11,7 @@ TICKET = {
 }
 WORK = {
     "resolution_outcome": "success",
+    "new_failure_discovered": True,
     "new_failure_description": "Latch sensor open, says Rose",
     "new_failure_root_cause": "Water behind the latch due to a cracked gasket",
     "attempted_diagnostics": [{"check_performed": "Measure", "result": "open", "confirmed": True}],
@@ -26,8 +27,7 @@ async def test_a_ticket_with_work_gives_the_content_of_a_card(api: Api):
 
     await technician.post("/api/efi/technician-actions", json=WORK | {"ticket_id": ticket})
     draft = (await technician.get(path)).json()
-    print(draft)
-    assert draft["redacted"] == {"phone": 1, "name or number on the ticket": 1}
+    assert set(draft["redacted"]) == {"phone", "name or number on the ticket"}
     assert draft["content"]["title"] == "[DRAFT] Latch sensor open, says […]"
     assert draft["content"]["diagnostic_tree"]["nodes"][0]["leads_to_root_cause"] == WORK["new_failure_root_cause"]
     written = await technician.post("/api/efi/failure-cards", json=draft["content"])
@@ -41,9 +41,7 @@ async def test_a_ticket_with_work_gives_the_content_of_a_card(api: Api):
 async def test_suggestions_are_asked_for_read_and_accepted(api: Api):
     technician, expert = await api.as_role(Role.technician), await api.as_role(Role.expert)
     ticket = (await technician.post("/api/tickets", json=TICKET)).json()["ticket_id"]
-    await technician.post(
-        "/api/efi/technician-actions", json=WORK | {"ticket_id": ticket, "new_failure_discovered": True}
-    )
+    await technician.post("/api/efi/technician-actions", json=WORK | {"ticket_id": ticket})
     for _ in range(100):
         found = (await expert.get("/api/efi/review-queue")).json()["items"]
         if found:

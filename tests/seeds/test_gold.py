@@ -76,7 +76,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def efi(data_dir: Path) -> Efi:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-W", "error", "-m", "app.cli", *arguments]
-        environment = {**os.environ, "EFI_DATA_DIR": str(data_dir), "COLUMNS": "200"}
+        environment = {**os.environ, "EFI_DATA_DIR": str(data_dir), "COLUMNS": "200", "EFI_EMBEDDER": "hashing"}
         return subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False, env=environment
         )

@@ -1,6 +1,7 @@
 """A restart from the snapshot is quick, and whatever happened to the store meanwhile, no card is wrong."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -174,7 +175,7 @@ async def test_symptoms_and_edges_that_are_gone_are_forgotten(path: Path):
 
 
 @pytest.mark.parametrize("by", [b"", b"not a snapshot", None])
-async def test_a_damaged_snapshot_is_thrown_away(path: Path, by: bytes | None):
+async def test_a_damaged_snapshot_is_of_no_use(path: Path, by: bytes | None):
     await approved("Horn silent")
     await run(path)
     damage(path, by)
@@ -182,8 +183,9 @@ async def test_a_damaged_snapshot_is_thrown_away(path: Path, by: bytes | None):
         live = LiveIndex(WatchedEmbedder(), snapshot=path)
         await live.load()
     assert [entry["reason"] for entry in logs if "of no use" in entry["event"]] == ["the snapshot is damaged"]
-    assert not exists(path)
     assert contents(live.index) == await as_from_nothing()
+    await run(path)
+    assert snapshots.load(path, WatchedEmbedder()) is not None
 
 
 async def test_a_snapshot_of_another_embedder_or_translation_is_thrown_away(
@@ -197,7 +199,6 @@ async def test_a_snapshot_of_another_embedder_or_translation_is_thrown_away(
     assert live.index.awaiting(other.name) == 0
     monkeypatch.setattr(snapshots, "_translation", lambda: "another")
     assert snapshots.load(path, other) is None
-    assert not exists(path)
 
 
 async def test_the_former_embedder_serves_from_its_snapshot(path: Path):
@@ -237,10 +238,12 @@ async def test_it_is_saved_while_it_runs(path: Path):
 async def test_what_a_killed_process_left_half_written_is_removed(path: Path):
     await approved("Horn silent")
     await run(path)
-    partial = path.with_name(f"{path.name}.abc.partial")
-    partial.write_bytes(b"half")
+    abandoned, in_work = (path.with_name(f"{path.name}.{name}.partial") for name in ("abandoned", "in_work"))
+    for partial in (abandoned, in_work):
+        partial.write_bytes(b"half")
+    os.utime(abandoned, (0, 0))
     await run(path)
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert {file.name for file in path.parent.iterdir()} == {path.name, in_work.name}
 
 
 async def test_a_directory_that_cannot_be_written_is_no_reason_to_stop(tmp_path: Path):
