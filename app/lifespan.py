@@ -28,13 +28,8 @@ from services.diagnosis.training.run import train
 from services.engagement import mail
 from services.engagement.language_model import LanguageModel, NoModel, language_model
 from services.events.processor import Processor
-<<<<<<< HEAD
-from services.events.timers import Timers
-from services.knowledge import evidence_rows, redaction
-=======
 from services.events.timers import Timers, take_turn
-from services.knowledge import evidence_rows
->>>>>>> main
+from services.knowledge import evidence_rows, redaction
 from services.workflows import HANDLERS
 from services.workflows.drafting import suggestions
 from services.workflows.rights import RIGHTS
@@ -42,13 +37,10 @@ from services.workflows.rights import RIGHTS
 log = structlog.get_logger(__name__)
 
 MAIL_INTERVAL = timedelta(seconds=15)
-<<<<<<< HEAD
 SUGGESTIONS_INTERVAL = timedelta(minutes=1)
-=======
 TRAINING_INTERVAL = timedelta(hours=1)
 TRAINING_REST = timedelta(hours=20)
 """Between two trainings. A timer of a day would never fire where the service starts anew each morning."""
->>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +195,9 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
         service.timers.every(MAIL_INTERVAL, "mail", lambda: mail.send_due(settings))
     else:
         service.off["mail"] = "EFI_SMTP_HOST is not set: messages stay in the inbox"
-<<<<<<< HEAD
     if service.language_model.available:
         service.timers.every(SUGGESTIONS_INTERVAL, "suggestions", suggestions.ask_due)
-=======
     service.timers.every(TRAINING_INTERVAL, "training", lambda: _train(service, settings))
->>>>>>> main
     service.timers.start()
     stack.push_async_callback(service.timers.stop)
 
