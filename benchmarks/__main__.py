@@ -15,6 +15,8 @@ BENCHMARKS = {
     "match": "One match among 1,000 to 1,000,000 cards: the cost curve, with and without embedding the complaint.",
     "keyword": "The keyword engine beside rank-bm25, bm25s and tantivy on the same texts, with rank parity.",
     "vectors": "The vector engine beside numpy, with recall.",
+    "restart": "A restart of the service with 10,000 and 100,000 cards: with the saved index, and without it.",
+    "duplicates": "Near duplicates of cards: how well they are told from others, and the time among 10,000 cards.",
     "import_tickets": "26,000 owner complaints as tickets: rate, and memory on the way.",
     "page_load": "The first load of the portal's pages on a slow phone: bytes, requests, first paint.",
     "page_rate": "Views of the technician's workbench per second and process, beside a bare page.",

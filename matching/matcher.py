@@ -8,6 +8,7 @@ import numpy as np
 from matching.channels import Hits
 from matching.index import CardIndex
 from matching.query import Query
+from matching.reasons import readable, spread
 from matching.records import Case
 from matching.results import Candidate, MatchResult, Reason, Step
 from matching.scorers import CalibratedScorer, EfiV2Scorer, Scorer, Sheet, Verdict
@@ -15,12 +16,6 @@ from matching.scorers import CalibratedScorer, EfiV2Scorer, Scorer, Sheet, Verdi
 DEPTH = 100
 """Cards each channel proposes. Their union is scored by all channels, so a card one channel ranks 101st is lost only
 if no other channel proposes it."""
-
-SOURCE_SENTENCES = {
-    "prior": "before anything is known of the case",
-    "limit": "scores are kept within 0 and 1",
-    "evidence": "how often the card has helped",
-}
 
 
 class UnknownScorer(LookupError):
@@ -155,19 +150,10 @@ class Matcher:
         )
 
     def _reasons(self, sheet: Sheet, slot: int, shares: dict[str, float]) -> tuple[Reason, ...]:
-        """Spreads every source's share over the channel's own reasons, so that all of them sum to the score."""
-        reasons: list[Reason] = []
-        for source, share in shares.items():
-            if share == 0:
-                continue
-            channel = self.index.channels.get(source)
-            own = channel.explain(sheet.query, slot) if channel is not None else []
-            whole = sum(reason.contribution for reason in own)
-            if whole:
-                reasons += [Reason(source, reason.text, share * reason.contribution / whole) for reason in own]
-            else:
-                reasons.append(Reason(source, SOURCE_SENTENCES.get(source, source), share))
-        return tuple(sorted(reasons, key=lambda reason: -abs(reason.contribution)))
+        """What every source's share consists of; the contributions sum to the score."""
+        channels = self.index.channels
+        told = {source: channels[source].explain(sheet.query, slot) for source in shares if source in channels}
+        return readable(spread(shares, told))
 
 
 def _since(start: float) -> float:

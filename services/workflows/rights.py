@@ -36,15 +36,6 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         CheckLikelihood: BOTH,
         EfiEvent: BOTH,
     },
-    # Learns from decisions how to weigh what the channels say.
-    "training": {
-        Ticket: READ,
-        TechnicianAction: READ,
-        CardOutcome: READ,
-        FailureCard: READ,
-        KnowledgeRelation: READ,
-        MatchModel: BOTH,
-    },
     # Drafts a card out of what a technician discovered.
     "discovery": {
         Ticket: READ,
@@ -68,9 +59,22 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
     "engagement": {User: READ, Ticket: READ, FailureCard: READ, Review: READ, Notification: BOTH},
 }
 
+BY_THE_CLOCK: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
+    # Learns from decisions how to weigh what the channels say.
+    "training": {
+        Ticket: READ,
+        TechnicianAction: READ,
+        CardOutcome: READ,
+        FailureCard: READ,
+        KnowledgeRelation: READ,
+        MatchModel: BOTH,
+    },
+}
+"""Agents that no event calls."""
+
 RIGHTS = DeclaredRights(
     {
         f"agent:{name}": {model.Settings.name: accesses for model, accesses in granted.items()}
-        for name, granted in GRANTS.items()
+        for name, granted in {**GRANTS, **BY_THE_CLOCK}.items()
     }
 )

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from app import clock
+from app import clock, database
 from app.security import acting_as, agent
 from matching import Case, HashingEmbedder
 from matching.scorers import CalibratedScorer
@@ -17,6 +17,7 @@ from services.diagnosis.live_index import LiveIndex
 from services.diagnosis.training import models
 from services.diagnosis.training.models import ModelFollower, ModelRefused, OtherPrior
 from services.diagnosis.training.run import Training, train
+from services.workflows.rights import BY_THE_CLOCK, RIGHTS
 from tests.services.diagnosis.training.simulated import LONG_AGO, WINDOW, network, work_tickets
 
 pytestmark = pytest.mark.usefixtures("as_system")
@@ -163,17 +164,14 @@ async def test_parameters_are_small_and_readable():
 
 
 async def test_the_training_agent_has_the_rights_it_needs_and_no_others(monkeypatch: pytest.MonkeyPatch):
-    from app import database
-    from app.errors import Forbidden
-    from models.ticket import Ticket
-    from services.workflows.rights import RIGHTS
-
     made = await network()
-    await work_tickets(made, 250)
+    await work_tickets(made, 170)
     live = await loaded()
+    used: set[tuple[str, database.Access]] = set()
     monkeypatch.setattr(database.guard, "policy", RIGHTS)
+    monkeypatch.setattr(database.guard, "observe", lambda _, collection, access, __: used.add((collection, access)))
     with acting_as(agent("training")):
         done = await learn(live)
-        assert done.stored
-        with pytest.raises(Forbidden):
-            await Ticket.get_pymongo_collection().update_one({}, {"$set": {"title": "mine"}})
+    assert done.stored
+    granted = BY_THE_CLOCK["training"].items()
+    assert used == {(model.Settings.name, access) for model, accesses in granted for access in accesses}
