@@ -17,6 +17,7 @@ PREFIXES = {
     "card": "fc",
     "card_version": "ver",
     "review": "rev",
+    "suggestions": "sug",
     "ticket": "tkt",
     "action": "act",
     "usage": "use",

@@ -26,17 +26,19 @@ from services.diagnosis.live_index import LiveIndex
 from services.diagnosis.training.models import ModelFollower
 from services.diagnosis.training.run import train
 from services.engagement import mail
-from services.engagement.language_model import LanguageModel, language_model
+from services.engagement.language_model import LanguageModel, NoModel, language_model
 from services.events.processor import Processor
 from services.events.timers import Timers, take_turn
-from services.knowledge import evidence_rows, relations
+from services.knowledge import evidence_rows, redaction, relations
 from services.workflows import HANDLERS
+from services.workflows.drafting import suggestions
 from services.workflows.rights import RIGHTS
 
 log = structlog.get_logger(__name__)
 
 MAIL_INTERVAL = timedelta(seconds=15)
 FADING_INTERVAL = timedelta(hours=1)
+SUGGESTIONS_INTERVAL = timedelta(minutes=1)
 TRAINING_INTERVAL = timedelta(hours=1)
 TRAINING_REST = timedelta(hours=20)
 """Between two trainings. A timer of a day would never fire where the service starts anew each morning."""
@@ -125,6 +127,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             await migrate([Step("starter_knowledge", _load_starter_knowledge)])
         model = language_model(settings)
         stack.push_async_callback(model.close)
+        suggestions.use(model)
+        stack.callback(suggestions.use, NoModel())
         index = await _start_index(settings, model, stack)
         service = Service(store, index, model, _processor(settings))
         await _start_processor(service, settings, stack)
@@ -140,6 +144,7 @@ def _configure(settings: Settings) -> None:
     half_life = settings.evidence_half_life_days
     evidence_rows.configure(half_life_days=half_life)
     experience.configure(half_life_days=half_life)
+    redaction.configure(phone_region=settings.phone_region)
     runs.configure(keep_days=settings.match_run_days)
     guard.configure(expensive_part_cost=settings.expensive_part_cost)
     problem.configure(labour_rate_per_hour=settings.labour_rate_per_hour, hand_over_cost=settings.hand_over_cost)
@@ -192,6 +197,8 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
     else:
         service.off["mail"] = "EFI_SMTP_HOST is not set: messages stay in the inbox"
     service.timers.every(FADING_INTERVAL, "graph", relations.refresh_faded)
+    if service.language_model.available:
+        service.timers.every(SUGGESTIONS_INTERVAL, "suggestions", suggestions.ask_due)
     service.timers.every(TRAINING_INTERVAL, "training", lambda: _train(service, settings))
     service.timers.start()
     stack.push_async_callback(service.timers.stop)

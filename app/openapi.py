@@ -26,6 +26,7 @@ TAGS = {
     "vehicles": "Vehicles in service, and the catalogue of models.",
     "failure cards": "What is known of a failure: signature, symptoms, diagnosis, resolution, evidence.",
     "review queue": "Drafts on their way to becoming knowledge.",
+    "draft assistance": "Help with drafts: content out of repairs, suggestions with their sources.",
     "symptoms": "The symptom library.",
     "knowledge graph": "The knowledge graph's edges.",
     "matching": "Which known failures explain this ticket.",

@@ -30,6 +30,10 @@ class Settings(BaseSettings):
     access_token_minutes: int = Field(default=15, ge=1, le=24 * 60)
     refresh_token_days: int = Field(default=14, ge=1, le=90)
 
+    phone_region: str = Field(
+        default="IN", pattern=r"^[A-Z]{2}$", description="Country (ISO 3166) of phone numbers written without its code."
+    )
+
     return_window_days: int = Field(default=30, ge=1, description="A revisit within it takes a success back.")
     evidence_half_life_days: int = Field(default=365, ge=1)
     labour_rate_per_hour: float = Field(default=720, gt=0, description="What an hour in the workshop costs.")

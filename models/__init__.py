@@ -3,6 +3,7 @@
 from models.account import LoginAttempts, Organisation, Session, Site, User
 from models.bookkeeping import IdempotencyKey, ImportRun, Lease, Migration
 from models.diagnosis import CheckLikelihood, CheckOutcome, DiagnosisSession
+from models.draft_suggestion import DraftSuggestions
 from models.embedding import CardVector, EmbedderState
 from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
@@ -22,6 +23,7 @@ ALL_DOCUMENTS = [
     FailureCard,
     CardVersion,
     Review,
+    DraftSuggestions,
     Ticket,
     TechnicianAction,
     Part,

@@ -25,6 +25,7 @@ class AskedCase(Strict):
     symptom_codes: list[str] = []
     vehicle: AskedVehicle = AskedVehicle()
     mileage_km: int | None = None
+    vehicle_age_months: int | None = None
     subsystem: str | None = None
     conditions: list[str] = []
 

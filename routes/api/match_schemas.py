@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app import clock
 from app.errors import Forbidden
 from app.security import Actor
 from matching import Candidate, Case, Reason, Vehicle
@@ -15,6 +16,7 @@ from models.types import ErrorCode, Kilometres, Line, ModelYear, Name, Share, St
 from routes.api.schemas import Out, Score
 from services import fault_codes
 from services.diagnosis.matches import DEFAULT_SCORER, SUGGESTIONS, Matched, MatchOptions
+from services.diagnosis.translate import age_months
 from services.knowledge.access import sees_every_card
 from services.knowledge.confidence import Evidence
 
@@ -88,6 +90,7 @@ class FailureMatchRequest(HowToMatch):
                 vehicle_type=self.vehicle_type,
             ),
             mileage_km=self.vehicle_mileage_km,
+            vehicle_age_months=age_months(self.vehicle_year, clock.now()),
             subsystem=self.subsystem_category,
             conditions=tuple(self.conditions),
         )

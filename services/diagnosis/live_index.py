@@ -45,7 +45,7 @@ from services.knowledge.phrases import Wordings
 
 log = structlog.get_logger(__name__)
 
-LOAD_BATCH, STATE_BATCH = 200, 1000
+LOAD_BATCH, STATE_BATCH = 200, 250
 """Few enough that decoding them does not hold up the event loop."""
 OVERLAP = timedelta(seconds=10)
 """Longest time between the `updated_at` of a write and its commit, and how far the clocks of replicas may differ."""

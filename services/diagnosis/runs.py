@@ -103,6 +103,7 @@ def case_of(run: MatchRun) -> Case:
         symptom_codes=tuple(asked.symptom_codes),
         vehicle=Vehicle(**asked.vehicle.model_dump()),
         mileage_km=asked.mileage_km,
+        vehicle_age_months=asked.vehicle_age_months,
         subsystem=asked.subsystem,
         conditions=tuple(asked.conditions),
     )
@@ -115,6 +116,7 @@ def _asked(case: Case) -> AskedCase:
         symptom_codes=list(case.symptom_codes),
         vehicle=AskedVehicle(**asdict(case.vehicle)),
         mileage_km=case.mileage_km,
+        vehicle_age_months=case.vehicle_age_months,
         subsystem=case.subsystem,
         conditions=list(case.conditions),
     )

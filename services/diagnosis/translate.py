@@ -156,11 +156,11 @@ def ticket_case(ticket: Ticket) -> Case:
             vehicle_type=ticket.vehicle_type,
         ),
         mileage_km=ticket.vehicle_mileage_km,
-        vehicle_age_months=_age_months(ticket.vehicle_year, ticket.created_at),
+        vehicle_age_months=age_months(ticket.vehicle_year, ticket.created_at),
         subsystem=SUBSYSTEM_OF.get(ticket.category),
     )
 
 
-def _age_months(model_year: int | None, at: datetime) -> int | None:
+def age_months(model_year: int | None, at: datetime) -> int | None:
     """Age of a vehicle, taken to have been new in the middle of its model year."""
     return None if model_year is None else max(0, 12 * (at.year - model_year) + at.month - 7)

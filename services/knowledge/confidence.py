@@ -6,6 +6,7 @@ Every function here reads a card and writes it back under its revision, so concu
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from pymongo import UpdateOne
 
@@ -215,16 +216,23 @@ def variant_of(ticket: Ticket) -> str:
 class Evidence:
     """What is known of a card on one variant, or on all (`variant` is then "*"), decayed to now.
 
-    `outcomes` is the plain number of repairs, `rejections` the decayed number of times it was ruled out,
-    and `ruled_out` the plain one.
+    `outcomes` is the plain number of repairs and `ruled_out` that of times it was ruled out, `sums` the decayed ones.
     """
 
     variant: str
     outcomes: int
     fix_rate: Posterior
-    rejections: float
     ruled_out: int
-    acceptance: Posterior
+    sums: Decayed
+
+    @property
+    def rejections(self) -> float:
+        return self.sums.rejections
+
+    @cached_property
+    def acceptance(self) -> Posterior:
+        """Worked out for those who ask: a match, which may show many cards, does not."""
+        return learning.acceptance(self.sums)
 
 
 async def evidence_of(card_id: str) -> tuple[Evidence, list[Evidence]]:
@@ -254,4 +262,4 @@ async def evidence_on(card_ids: list[str], variant: str) -> dict[str, Evidence]:
 
 def _shown(row: EvidenceRow, sums: Decayed, pooled: Decayed) -> Evidence:
     rate = learning.variant_fix_rate(sums, pooled, half_life())
-    return Evidence(row.variant, row.outcomes, rate, sums.rejections, row.ruled_out, learning.acceptance(sums))
+    return Evidence(row.variant, row.outcomes, rate, row.ruled_out, sums)

@@ -12,7 +12,9 @@ from services.diagnosis.duplicates import NearDuplicate, near_duplicates
 from services.events.handler import handles_as
 from services.knowledge import cards, reviews
 from services.knowledge.cards import DISCOVERED_CONFIDENCE
-from services.workflows.drafting import complaint, draft
+from services.knowledge.redaction import redactor_for
+from services.workflows.drafting import suggestions
+from services.workflows.drafting.content import complaint, draft, gathered
 
 
 @handles_as("discovery")
@@ -27,9 +29,12 @@ async def draft_card(event: EfiEvent) -> dict[str, Any]:
     ticket = await Ticket.find_one({"_id": discovered.ticket_id})
     if action is None or ticket is None:
         return {"skipped": "no such action"}
-    symptoms = await matches.symptoms_named(complaint(action, ticket))
+    passage = [one for one in await TechnicianAction.find({"ticket_id": ticket.id}).sort("_id").to_list()
+               if one.resolution_round == action.resolution_round and one.id <= action.id]  # fmt: skip
+    whole = gathered(passage)
+    symptoms = await matches.symptoms_named(complaint(whole, ticket))
     card = await cards.create(
-        draft(action, ticket, symptoms),
+        draft(whole, ticket, symptoms, redactor_for(ticket, [one.technician_name for one in passage])),
         created_by=action.technician_id,
         source_ticket_id=ticket.id,
         source_action_id=action.id,
@@ -37,6 +42,7 @@ async def draft_card(event: EfiEvent) -> dict[str, Any]:
         confidence_score=DISCOVERED_CONFIDENCE,
     )
     review = await reviews.open_for(card)
+    await suggestions.suggest(card)
     alike = await _known_already(card)
     if alike:
         await reviews.comment(review, _remark(alike))

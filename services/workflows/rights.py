@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from app.database import Access, DeclaredRights
 from models.account import User
 from models.diagnosis import CheckLikelihood, CheckOutcome
+from models.draft_suggestion import DraftSuggestions
 from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
 from models.knowledge_relation import GraphObservation, KnowledgeRelation
@@ -44,6 +45,7 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         FailureCard: BOTH,
         CardVersion: WRITE,
         Review: BOTH,
+        DraftSuggestions: WRITE,
         EfiEvent: WRITE,
     },
     # Keeps the knowledge graph.

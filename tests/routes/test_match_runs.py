@@ -62,6 +62,7 @@ async def test_a_question_is_on_record_as_it_was_asked_and_answered(api: Api, ca
         "symptom_codes": [],
         "vehicle": dict.fromkeys(("model", "year", "variant", "firmware", "vehicle_type")) | {"make": "Ather"},
         "mileage_km": 12_000,
+        "vehicle_age_months": None,
         "subsystem": None,
         "conditions": ["in the rain"],
     }

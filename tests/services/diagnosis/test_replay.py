@@ -1,6 +1,7 @@
 """A past match shown again: its proof, and why today's answer differs."""
 
 from collections.abc import AsyncIterator
+from dataclasses import fields
 from dataclasses import replace as changed
 from typing import Any
 
@@ -123,6 +124,25 @@ async def test_the_versions_are_those_of_that_time(known: dict[str, FailureCard]
         await cards.edit(card, content.model_copy(update={"title": "Horn mute"}), edition=card.edition)
     played = await replay(run_id)
     assert played.versions[card.id].content.title == "Horn silent after rain"
+
+
+async def test_the_complaint_is_recorded_whole(live: LiveIndex):
+    """What is added to a case has to be recorded, or a replay would ask something else."""
+    case = Case(
+        text="horn",
+        error_codes=("P0A80",),
+        symptom_codes=("SYM_HORN_001",),
+        vehicle=Vehicle("Ather", "450X", 2023, "Pro", "2.1", "two_wheeler"),
+        mileage_km=9000,
+        subsystem="bms",
+        conditions=("in the rain",),
+        vehicle_age_months=14,
+    )
+    unset = {field.name for field in fields(Case) if getattr(case, field.name) == getattr(Case(), field.name)}
+    assert unset == {"signature", "parts"}  # no caller asks with these
+    run_id = (await matches.match_recorded(case)).run_id
+    assert run_id is not None
+    assert runs.case_of(await runs.load_visible(run_id)) == case
 
 
 async def test_overtaken_is_told_from_gone(known: dict[str, FailureCard]):

@@ -1,8 +1,9 @@
-"""A draft of a failure card out of what one technician wrote down: plain rearranging, nothing is made up."""
+"""A draft of a failure card out of what technicians wrote down: plain rearranging, nothing is made up."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from matching import find_codes
 from models.enums import FailureMode, Severity, SourceType, SubsystemCategory
@@ -16,13 +17,19 @@ from models.failure_card import (
     VerificationStep,
 )
 from models.symptom import Symptom
-from models.technician_action import TechnicianAction
+from models.technician_action import ActionContent, TechnicianAction
 from models.ticket import Ticket
 from services.diagnosis.translate import SUBSYSTEM_OF
 from services.knowledge.content import DRAFT_MARK
+from services.knowledge.redaction import Redactor, redactor_for
+from services.workflows.drafting.tree import skeleton
 
+MAX_OBSERVED = 10
+"""Observations that become symptoms; more would be a protocol."""
 UNKNOWN_CAUSE = "Under investigation"
 UNKNOWN_FIX = "Resolution pending"
+
+_ADDED = frozenset({"diagnostic_time_minutes", "resolution_time_minutes"})
 
 _MODES = (
     (FailureMode.intermittent, r"intermittent\w*|sometimes|now and then|occasional\w*|sporadic\w*|comes and goes"),
@@ -47,8 +54,33 @@ def complaint(action: TechnicianAction, ticket: Ticket) -> str:
     )
 
 
-def draft(action: TechnicianAction, ticket: Ticket, symptoms: list[Symptom]) -> CardContent:
-    """The draft's content. `symptoms` are those of the library that `complaint` names."""
+def gathered(actions: Sequence[TechnicianAction]) -> TechnicianAction:
+    """All work of one passage as if it were one action: lists joined, times added, of single words the last ones."""
+    *_, last = actions
+    whole: dict[str, Any] = {}
+    for name in ActionContent.model_fields:
+        values = [getattr(action, name) for action in actions]
+        if isinstance(values[0], list):
+            whole[name] = _unique_values(value for values_ in values for value in values_)
+        elif name in _ADDED:
+            whole[name] = sum(values)
+        else:
+            whole[name] = next((value for value in reversed(values) if value not in (None, "")), values[-1])
+    return last.model_copy(update=whole)
+
+
+def draft(
+    action: TechnicianAction, ticket: Ticket, symptoms: list[Symptom], redactor: Redactor | None = None
+) -> CardContent:
+    """The draft's content, without the personal data that `redactor` (by default the ticket's own) finds.
+
+    `symptoms` are those of the library that `complaint` names.
+    """
+    content = _content(action, ticket, symptoms)
+    return (redactor or redactor_for(ticket, [action.technician_name])).content(content)
+
+
+def _content(action: TechnicianAction, ticket: Ticket, symptoms: list[Symptom]) -> CardContent:
     text = complaint(action, ticket)
     found = action.new_failure_description
     return CardContent(
@@ -57,13 +89,11 @@ def draft(action: TechnicianAction, ticket: Ticket, symptoms: list[Symptom]) -> 
         subsystem_category=_subsystem(ticket, symptoms),
         failure_mode=_mode(found, action.new_failure_root_cause, text),
         severity=Severity(ticket.priority),
-        symptoms=[
-            CardSymptom(symptom_code=symptom.symptom_code, description=symptom.name, severity=symptom.severity)
-            for symptom in symptoms
-        ][:50],
+        symptoms=list(_symptoms(action, ticket, symptoms))[:50],
         symptom_text=". ".join(filter(None, (ticket.title, ticket.description)))[:20_000],
         error_codes=_codes(ticket, text)[:50],
         root_cause=action.new_failure_root_cause or UNKNOWN_CAUSE,
+        diagnostic_tree=skeleton(action),
         verification_steps=list(_verification(action)),
         diagnostic_tools=_unique(tool for tried in action.attempted_diagnostics for tool in tried.tools_used)[:50],
         diagnostic_duration_minutes=action.diagnostic_time_minutes,
@@ -109,6 +139,15 @@ def _description(action: TechnicianAction) -> str:
 
 def _list(heading: str, lines: list[str]) -> str:
     return "\n".join([f"{heading}:", *(f"- {line}" for line in lines)]) if lines else ""
+
+
+def _symptoms(action: TechnicianAction, ticket: Ticket, known: list[Symptom]) -> Iterable[CardSymptom]:
+    """Those of the library, then what was observed in the technician's words; at least what the ticket is called."""
+    for symptom in known:
+        yield CardSymptom(symptom_code=symptom.symptom_code, description=symptom.name, severity=symptom.severity)
+    observed = [line for line in action.observations if len(line) <= 200][:MAX_OBSERVED]
+    for line in observed or ([] if known else [ticket.title]):
+        yield CardSymptom(description=line, severity=Severity(ticket.priority))
 
 
 def _subsystem(ticket: Ticket, symptoms: list[Symptom]) -> SubsystemCategory:
@@ -176,3 +215,11 @@ def _conditions(ticket: Ticket) -> Iterable[FailureCondition]:
 
 def _unique(values: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(values))
+
+
+def _unique_values(values: Iterable[Any]) -> list[Any]:
+    kept: list[Any] = []
+    for value in values:
+        if value not in kept:
+            kept.append(value)
+    return kept

@@ -1,0 +1,1 @@
+"""Drafts of failure cards out of repairs: the content by rules, and suggestions with their sources."""
