@@ -90,11 +90,15 @@ def rank(
     return slots[order[keep]], scores[order[keep]]
 
 
-def by_block(slots: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def by_block(slots: np.ndarray) -> Iterator[tuple[int, np.ndarray | slice, np.ndarray]]:
     """Per block: its number, the positions in `slots` of those that lie in it, and their places there as int64."""
     if not len(slots):
         return
     slots = slots.astype(np.int64)
+    block = int(slots[0]) // BLOCK
+    if len(slots) == 1 or int(slots.min()) // BLOCK == int(slots.max()) // BLOCK:
+        yield block, slice(None), slots - block * BLOCK
+        return
     order = np.argsort(slots, kind="stable") if (slots[1:] < slots[:-1]).any() else np.arange(len(slots))
     blocks, places = np.divmod(slots[order], BLOCK)
     borders = [0, *(np.flatnonzero(blocks[1:] != blocks[:-1]) + 1).tolist(), len(slots)]
