@@ -72,6 +72,30 @@ def seed() -> None:
 
 
 @app.command()
+def relink() -> None:
+    """Make the knowledge graph say what all cards state, and find near duplicates among them."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from services.diagnosis import matches
+    from services.diagnosis.live_index import LiveIndex
+    from services.knowledge import graph_upkeep
+    from services.workflows.graph import relate_all
+
+    async def work() -> int:
+        live = LiveIndex()
+        cards = await live.read()
+        matches.serve(live)
+        with Progress(console=Console(stderr=True)) as bar:
+            # Deprecated cards are linked too, to end what they stated: there may be a few more of those.
+            linking, comparing = bar.add_task("linking", total=cards), bar.add_task("comparing", total=cards)
+            changed = await graph_upkeep.relink(lambda done: bar.advance(linking, done))
+            return changed + await relate_all(lambda done: bar.advance(comparing, done))
+
+    typer.echo(f"edges changed: {with_store('relink', work)}")
+
+
+@app.command()
 def evaluate(
     folder: Annotated[
         Path | None, typer.Argument(metavar="GOLD", exists=True, file_okay=False, help="Corpus, queries and qrels.")

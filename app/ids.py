@@ -24,6 +24,7 @@ PREFIXES = {
     "part": "prt",
     "relation": "rel",
     "symptom": "sym",
+    "candidate": "cnd",
     "event": "evt",
     "outcome": "out",
     "user": "usr",

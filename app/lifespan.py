@@ -29,7 +29,7 @@ from services.engagement import mail
 from services.engagement.language_model import LanguageModel, NoModel, language_model
 from services.events.processor import Processor
 from services.events.timers import Timers, take_turn
-from services.knowledge import evidence_rows, redaction
+from services.knowledge import evidence_rows, redaction, relations
 from services.workflows import HANDLERS
 from services.workflows.drafting import suggestions
 from services.workflows.rights import RIGHTS
@@ -37,6 +37,7 @@ from services.workflows.rights import RIGHTS
 log = structlog.get_logger(__name__)
 
 MAIL_INTERVAL = timedelta(seconds=15)
+FADING_INTERVAL = timedelta(hours=1)
 SUGGESTIONS_INTERVAL = timedelta(minutes=1)
 TRAINING_INTERVAL = timedelta(hours=1)
 TRAINING_REST = timedelta(hours=20)
@@ -195,6 +196,7 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
         service.timers.every(MAIL_INTERVAL, "mail", lambda: mail.send_due(settings))
     else:
         service.off["mail"] = "EFI_SMTP_HOST is not set: messages stay in the inbox"
+    service.timers.every(FADING_INTERVAL, "graph", relations.refresh_faded)
     if service.language_model.available:
         service.timers.every(SUGGESTIONS_INTERVAL, "suggestions", suggestions.ask_due)
     service.timers.every(TRAINING_INTERVAL, "training", lambda: _train(service, settings))

@@ -23,6 +23,7 @@ BENCHMARKS = {
     "page_rate": "Views of the technician's workbench per second and process, beside a bare page.",
     "crash": "kill -9 at random instants during a mixed load: lost and doubled effects.",
     "next_test": "The next test of a guided diagnosis: 50 candidate cards, 300 tests.",
+    "graph": "A knowledge graph of a million edges: neighbourhoods, ways, cards behind symptoms.",
     "repair_cost": "Simulated cost to the right repair: guided, by probability alone, by the best card's fixed tree.",
 }
 

@@ -64,7 +64,9 @@ async def _supersede(kept: FailureCard, retired: FailureCard) -> list[CardOutcom
         if outcome.superseded_at is None:
             by_passage.setdefault((outcome.ticket_id, outcome.resolution_round), []).append(outcome)
     # One for each of both cards at most: earlier merges have left one. Ids of actions are in the order of recording.
-    first = [min(both, key=lambda one: max(one.action_ids, default="")) for both in by_passage.values() if len(both) > 1]
+    first = [
+        min(both, key=lambda one: max(one.action_ids, default="")) for both in by_passage.values() if len(both) > 1
+    ]
     return [await update(outcome, {"superseded_at": clock.now()}) for outcome in first]
 
 

@@ -8,13 +8,14 @@ from models.diagnosis import CheckLikelihood, CheckOutcome
 from models.draft_suggestion import DraftSuggestions
 from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
-from models.knowledge_relation import KnowledgeRelation
+from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.match_model import MatchModel
 from models.match_run import MatchRun
 from models.notification import Notification
 from models.record import Record
 from models.symptom import Symptom
+from models.symptom_candidate import SymptomCandidate
 from models.technician_action import TechnicianAction
 from models.ticket import Ticket
 
@@ -49,12 +50,16 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
     },
     # Keeps the knowledge graph.
     "graph": {
-        Ticket: READ,
+        Ticket: BOTH,
         TechnicianAction: READ,
         FailureCard: READ,
+        Symptom: READ,
         KnowledgeRelation: BOTH,
+        GraphObservation: BOTH,
         EfiEvent: READ,
     },
+    # Gathers what the symptom library does not know.
+    "library": {Ticket: READ, TechnicianAction: READ, SymptomCandidate: BOTH},
     # Tells people.
     "engagement": {User: READ, Ticket: READ, FailureCard: READ, Review: READ, Notification: BOTH},
 }
