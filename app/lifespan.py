@@ -26,6 +26,7 @@ from services.engagement import mail
 from services.events.processor import Processor
 from services.events.timers import Timers
 from services.knowledge import confidence
+from services.knowledge.network import identity, pulling
 from services.workflows import HANDLERS
 from services.workflows.rights import RIGHTS
 
@@ -60,7 +61,7 @@ class Service:
         """The condition of every part, asked now."""
         checks: dict[str, Check] = {"store": self._store, "index": self._index, "events": self._events}
         found = {name: await check() for name, check in checks.items()}
-        found["mail"] = Condition("ok")
+        found["mail"] = found["network"] = Condition("ok")
         return found | {name: Condition("off", reason) for name, reason in self.off.items()}
 
     async def _store(self) -> Condition:
@@ -112,6 +113,7 @@ def _configure(settings: Settings) -> None:
     half_life = settings.evidence_half_life_days
     confidence.configure(half_life_days=half_life)
     experience.configure(half_life_days=half_life)
+    identity.configure(secret_key=settings.signing_key())
     guard.configure(expensive_part_cost=settings.expensive_part_cost)
     problem.configure(labour_rate_per_hour=settings.labour_rate_per_hour, hand_over_cost=settings.hand_over_cost)
 
@@ -159,5 +161,9 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
         service.timers.every(MAIL_INTERVAL, "mail", lambda: mail.send_due(settings))
     else:
         service.off["mail"] = "EFI_SMTP_HOST is not set: messages stay in the inbox"
+    if settings.network_pull_seconds:
+        service.timers.every(timedelta(seconds=settings.network_pull_seconds), "network", pulling.pull_all)
+    else:
+        service.off["network"] = "EFI_NETWORK_PULL_SECONDS is 0: peers are asked when somebody says so"
     service.timers.start()
     stack.push_async_callback(service.timers.stop)

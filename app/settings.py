@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     event_max_attempts: int = Field(default=8, ge=1)
     index_poll_seconds: float = Field(default=0.5, gt=0, description="How often card changes elsewhere are picked up.")
 
+    network_pull_seconds: float = Field(
+        default=60, ge=0, description="How often peers are asked for their changes; 0: only when somebody says so."
+    )
+
     smtp_host: str = ""
     smtp_port: int = Field(default=587, ge=1, le=65535)
     smtp_user: str = ""

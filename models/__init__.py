@@ -7,6 +7,7 @@ from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
 from models.knowledge_relation import KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
+from models.network import BundleReceipt, CardLineage, CardShare, IncomingVersion, NetworkIdentity, Peer
 from models.notification import Notification
 from models.part import Part, PartUsage
 from models.symptom import Symptom
@@ -29,6 +30,12 @@ ALL_DOCUMENTS = [
     DiagnosisSession,
     CheckOutcome,
     CheckLikelihood,
+    NetworkIdentity,
+    Peer,
+    CardLineage,
+    CardShare,
+    IncomingVersion,
+    BundleReceipt,
     EfiEvent,
     EventReceipt,
     User,

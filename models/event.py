@@ -206,7 +206,7 @@ class CardUpdated(Payload):
     card_id: str
     version: int
     changed_fields: list[str]
-    change: str = Field(default="edited", description="edited | rejected | withdrawn | loaded")
+    change: str = Field(default="edited", description="edited | rejected | withdrawn | loaded | synced")
     reason: str = ""
 
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 from app.database import Access, DeclaredRights
 from models.account import User
+from models.bookkeeping import Lease
 from models.diagnosis import CheckLikelihood, CheckOutcome
 from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
 from models.knowledge_relation import KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
+from models.network import BundleReceipt, CardLineage, CardShare, IncomingVersion, NetworkIdentity, Peer
 from models.notification import Notification
 from models.record import Record
 from models.symptom import Symptom
@@ -29,6 +31,7 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         FailureCard: BOTH,
         CardOutcome: BOTH,
         CardEvidence: BOTH,
+        CardShare: READ,
         CheckOutcome: BOTH,
         CheckLikelihood: BOTH,
         EfiEvent: BOTH,
@@ -50,6 +53,22 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         FailureCard: READ,
         KnowledgeRelation: BOTH,
         EfiEvent: READ,
+    },
+    # Exchanges knowledge with other services. It sees no ticket, no action and no person.
+    "network": {
+        FailureCard: BOTH,
+        CardVersion: BOTH,
+        Review: BOTH,
+        Symptom: BOTH,
+        CardEvidence: READ,
+        NetworkIdentity: BOTH,
+        Peer: BOTH,
+        CardLineage: BOTH,
+        CardShare: BOTH,
+        IncomingVersion: BOTH,
+        BundleReceipt: BOTH,
+        Lease: BOTH,
+        EfiEvent: WRITE,
     },
     # Tells people.
     "engagement": {User: READ, Ticket: READ, FailureCard: READ, Review: READ, Notification: BOTH},
