@@ -281,7 +281,7 @@ async def _join(taken: Taken, item: CardItem, lineage: CardLineage, card: Failur
 
 async def _advance(taken: Taken, item: CardItem, print_: str, lineage: CardLineage, card: FailureCard) -> CardLineage:
     """Theirs has seen ours: it takes its place."""
-    changed = print_ != lineage.fingerprint
+    changed = conflicts.shown(card, lineage).content != item.card.content
     version = item.version if item.version > card.version else card.version + changed
     written = await applying.write_state(
         card,

@@ -131,7 +131,7 @@ def _renewed(
             successor_id=card.successor_id,
             sequence=UNNUMBERED,
         )
-    elif lineage.fingerprint != print_:
+    elif lineage.fingerprint != print_ or lineage.version != stored["version"]:  # also there and back again
         lineage = follow(lineage, card, print_, vector=bumped(lineage.vector, node), version=stored["version"])
     elif lineage.sequence == 0 and not lineage.held_back:
         lineage = lineage.model_copy(update={"sequence": UNNUMBERED})  # approved here as it came
