@@ -6,6 +6,7 @@ from app import clock
 from app.database import after_commit, in_a_transaction
 from models.event import EfiEvent, Payload
 from models.record import ActorRef
+from services.writing import insert_many
 
 _listeners: list[Callable[[], None]] = []
 
@@ -53,6 +54,6 @@ async def record_all(
         for payload in payloads
     ]
     if events:
-        await EfiEvent.insert_many(events)
+        await insert_many(events)
         after_commit(_announce)
     return events

@@ -16,7 +16,7 @@ from app.ids import is_id, new_id
 from app.security import acting_as, agent, current_actor
 from models.enums import FailureCardStatus
 from models.event import Payload, SyncCompleted
-from models.failure_card import CardVersion, FailureCard, Review
+from models.failure_card import FailureCard
 from models.learning import CardEvidence
 from models.network import (
     BundleReceipt,
@@ -50,7 +50,7 @@ from services.knowledge.network.publishing import (
 )
 from services.knowledge.network.vectors import joined
 from services.knowledge.network.verdict import Verdict, judge
-from services.writing import update
+from services.writing import insert_many, update
 
 log = structlog.get_logger(__name__)
 
@@ -383,10 +383,9 @@ async def _add(taken: Taken, fresh: Sequence[tuple[CardItem, str]]) -> list[Card
         snapshots.append(applying.snapshot_of(card, item))
         told += applying.created_events(card, review)
         lineages.append(applying.lineage_of(item, public.fingerprint(item.card), card_id, offered=offered))
-    await FailureCard.insert_many(cards)
-    await CardVersion.insert_many(snapshots)
-    if waiting:
-        await Review.insert_many(waiting)
+    await insert_many(cards)
+    await insert_many(snapshots)
+    await insert_many(waiting)
     await record_all(told)
     taken.added += len(cards)
     taken.card_ids.update(local.values())

@@ -22,7 +22,7 @@ from models.network import Ancestor, CardLineage, CardShare, PublicCard
 from services import leases
 from services.knowledge.network import identity, public, shares
 from services.knowledge.network.vectors import bumped
-from services.writing import encode, update
+from services.writing import stored_form, update
 
 T = TypeVar("T")
 
@@ -217,7 +217,7 @@ async def write(model: type[CardLineage] | type[CardShare], records: Sequence[An
     now = clock.now()
     operations: list[InsertOne[Any] | ReplaceOne[Any]] = []
     for record in records:
-        body = {**encode(record), "updated_at": now}
+        body = {**stored_form(record), "updated_at": now}
         if record.id in existing:
             operations.append(ReplaceOne({"_id": record.id}, {**body, "revision": record.revision + 1}))
         else:

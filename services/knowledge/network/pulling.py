@@ -17,6 +17,7 @@ from services.events.record import record, record_all
 from services.knowledge.network import bundles, identity, peers
 from services.knowledge.network.changes import DEFAULT_LIMIT
 from services.knowledge.network.importing import import_bundle
+from services.knowledge.network.publishing import publish_due
 from services.writing import update
 
 log = structlog.get_logger(__name__)
@@ -63,8 +64,13 @@ async def pull(peer: Peer, *, asked: bool = True) -> Pulled:
 
 
 async def pull_all() -> None:
-    """Every peer that can be asked, one after another; one that fails does not keep the others."""
-    for peer in await Peer.find().sort([("_id", 1)]).to_list():
+    """Every peer that can be asked, one after another; one that fails does not keep the others. What has changed here
+    is numbered first, so that no peer has to wait for it."""
+    known = await Peer.find().sort([("_id", 1)]).to_list()
+    if known:
+        with acting_as(agent("network")):
+            await publish_due()
+    for peer in known:
         if not peer.url or not peer.enabled:
             continue
         try:

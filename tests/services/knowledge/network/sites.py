@@ -1,4 +1,4 @@
-"""Several services in one process: each has a database of its own on the one server, and one of them is open at a time."""
+"""Several services in one process: each has a database of its own on the one server, and one at a time is open."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager

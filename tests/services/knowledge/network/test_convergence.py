@@ -132,8 +132,7 @@ async def knowledge(site: Site) -> dict[str, Any]:
             "used": card.last_used_at,
             "summary": [round(value, 9) for value in (card.evidence_mean, card.evidence_low, card.evidence_n)],
             "evidence": {
-                one.variant: (one.outcomes, one.ruled_out, round(one.fix_rate.mean, 6))
-                for one in (pooled, *variants)
+                one.variant: (one.outcomes, one.ruled_out, round(one.fix_rate.mean, 6)) for one in (pooled, *variants)
             },
         }
     return found
@@ -156,6 +155,10 @@ async def test_all_services_end_with_the_same_knowledge(found_sites: Found, coun
     for site in sites[1:]:
         other = await knowledge(site)
         assert other.keys() == first.keys()
-        apart = {(card, what): (first[card][what], other[card][what]) for card in first for what in first[card]
-                 if first[card][what] != other[card][what]}
+        apart = {
+            (card, what): (first[card][what], other[card][what])
+            for card in first
+            for what in first[card]
+            if first[card][what] != other[card][what]
+        }
         assert not apart
