@@ -15,7 +15,7 @@ from benchmarks import knowledge
 from benchmarks.report import Figures, Report
 from benchmarks.service import RunningService, settle, sign_in
 
-PULL_SECONDS = "2"
+PULL_SECONDS = "5"
 KILL_EVERY = 90.0
 OWN = ("confidence_history", "version_history", "created_by", "updated_by", "approved_by", "created_at", "updated_at")
 """Of a card, what is each service's own affair."""

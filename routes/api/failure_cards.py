@@ -6,7 +6,7 @@ from fastapi import Depends, Path, Query, Response
 
 from app.ids import Id
 from models.enums import ConfidenceLevel, FailureCardStatus, FailureMode, Severity, SubsystemCategory
-from models.failure_card import CardContent, FailureCard
+from models.failure_card import FailureCard
 from models.types import ErrorCode, Name, SymptomCode
 from routes.api.card_schemas import (
     Approval,
@@ -22,6 +22,7 @@ from routes.api.card_schemas import (
     Rejection,
     VersionLine,
     VersionOut,
+    content_of_body,
 )
 from routes.api.deps import CurrentActor, IfMatch, OptionalIfMatch, PageQuery, etag
 from routes.api.http import api_router
@@ -87,7 +88,7 @@ def _shown(card: FailureCard, actor: CurrentActor, response: Response) -> CardOu
 @router.post("", status_code=201)
 async def create_failure_card(body: CardBody, actor: CurrentActor, response: Response) -> CardOut:
     """Write a card. It is a draft until it has been submitted and an expert has approved it."""
-    return _shown(await cards.create(_content(body)), actor, response)
+    return _shown(await cards.create(content_of_body(body)), actor, response)
 
 
 @router.get("")
@@ -107,7 +108,7 @@ async def update_failure_card(
     card: CurrentCard, body: CardEdit, edition: IfMatch, actor: CurrentActor, response: Response
 ) -> CardOut:
     """Replace the content; a real change makes a new version. Technicians edit their own drafts, experts any card."""
-    edited = await cards.edit(card, _content(body), edition=edition, summary=body.change_summary)
+    edited = await cards.edit(card, content_of_body(body), edition=edition, summary=body.change_summary)
     return _shown(edited, actor, response)
 
 
@@ -189,12 +190,4 @@ async def get_failure_card_history(card: CurrentCard) -> ConfidenceHistoryOut:
         confidence_score=card.confidence_score,
         confidence_level=card.confidence_level,
         items=card.confidence_history[::-1],
-    )
-
-
-def _content(body: CardBody) -> CardContent:
-    """The card's own part of a request; shares the validated values."""
-    return CardContent.model_construct(
-        body.model_fields_set & CardContent.model_fields.keys(),
-        **{name: getattr(body, name) for name in CardContent.model_fields},
     )

@@ -1,6 +1,7 @@
 """The outbox: an event is recorded in the transaction that changes the state it reports."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from app import clock
 from app.database import after_commit, in_a_transaction
@@ -31,9 +32,13 @@ async def record(payload: Payload, *, site_id: str | None = None, organisation_i
 
 
 async def record_all(
-    payloads: list[Payload], *, site_id: str | None = None, organisation_id: str | None = None
+    payloads: list[Payload],
+    *,
+    site_id: str | None = None,
+    organisation_id: str | None = None,
+    delay: timedelta = timedelta(0),
 ) -> list[EfiEvent]:
-    """Record several events in one round trip; see `record`."""
+    """Record several events in one round trip; see `record`. They are worked through after `delay`."""
     if not in_a_transaction():
         raise RuntimeError("an event is recorded in the transaction of the change that it reports")
     who = ActorRef.current()
@@ -47,7 +52,7 @@ async def record_all(
             cause=who.cause,
             site_id=site_id,
             organisation_id=organisation_id,
-            available_at=now,
+            available_at=now + delay,
             created_at=now,
             updated_at=now,
         )

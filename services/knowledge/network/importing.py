@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,6 +56,8 @@ from services.writing import insert_many, update
 log = structlog.get_logger(__name__)
 
 REFUSED_KEPT = 100
+BULK_DELAY = timedelta(seconds=30)
+"""Of the events of cards that come with many others: nobody waits for their edges in the graph, but for the cards."""
 _PUBLIC = (FailureCardStatus.approved, FailureCardStatus.deprecated)
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -91,7 +94,7 @@ async def _take(bundle: Bundle, received_before: int) -> BundleReceipt:
     payload = bundle.payload
     peer = await Peer.find_one({"_id": bundle.peer.id})
     _require_next(peer, bundle)
-    taken = Taken(peer)
+    taken = Taken(peer, in_bulk=payload.more)
     cards = taken.read(payload.cards, CardItem)
     evidence = taken.read(payload.evidence, ShareContent)
     await _add_symptoms(bundle)
@@ -146,6 +149,7 @@ class Taken:
     """What becomes of one bundle."""
 
     peer: Peer
+    in_bulk: bool = False
     added: int = 0
     updated: int = 0
     conflicts: int = 0
@@ -386,7 +390,7 @@ async def _add(taken: Taken, fresh: Sequence[tuple[CardItem, str]]) -> list[Card
     await insert_many(cards)
     await insert_many(snapshots)
     await insert_many(waiting)
-    await record_all(told)
+    await record_all(told, delay=BULK_DELAY if taken.in_bulk else timedelta(0))
     taken.added += len(cards)
     taken.card_ids.update(local.values())
     return lineages

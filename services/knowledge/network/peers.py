@@ -23,7 +23,7 @@ from services.writing import update
 
 ALGORITHM = "EdDSA"
 TOKEN_LASTS = timedelta(minutes=2)
-_MARK_BATCH = 500
+_MARK_BATCH = 200
 
 
 async def add(node_id: str, content: PeerContent) -> Peer:
@@ -115,11 +115,18 @@ async def acknowledge(node_id: str, sequence: int) -> None:
     fields = {"card_id": 1}
     card_ids = [row["card_id"] async for row in CardLineage.get_pymongo_collection().find(window, fields)]
     for batch in batches(card_ids, _MARK_BATCH):
-        # Not under the revision: nobody's edit must fail because a card has travelled.
-        await FailureCard.get_pymongo_collection().update_many(
-            {"_id": {"$in": batch}}, {"$set": {"synced_to_network": True, "last_sync_at": clock.now()}}
-        )
+        await in_transaction(lambda ids=batch: _mark(ids))
     await in_transaction(lambda: _note_arrival(node_id, arrived, done=arrived == who.sequence))
+
+
+async def _mark(card_ids: list[str]) -> None:
+    """Not under the revision: nobody's edit must fail because a card has travelled.
+
+    In a transaction: on the embedded store a plain update of many documents can wait for ever beside one.
+    """
+    await FailureCard.get_pymongo_collection().update_many(
+        {"_id": {"$in": card_ids}}, {"$set": {"synced_to_network": True, "last_sync_at": clock.now()}}
+    )
 
 
 async def _note_arrival(node_id: str, arrived: int, *, done: bool) -> None:
