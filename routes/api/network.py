@@ -147,7 +147,7 @@ async def add_peer(body: NewPeer, response: Response) -> PeerOut:
 
 @router.get("/peers")
 async def list_peers(page: PageQuery) -> PageOut[PeerOut]:
-    """Newest first."""
+    """By node id."""
     return PageOut[PeerOut].of(await peers.list_peers(**page.as_arguments()))
 
 

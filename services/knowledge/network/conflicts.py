@@ -50,7 +50,7 @@ async def _base(lineage: CardLineage, incoming: IncomingVersion) -> PublicCard |
     item = incoming.item
     present = Ancestor(**{name: getattr(lineage, name) for name in Ancestor.model_fields})
     for ancestor in (present, *lineage.history):
-        seen = compare(ancestor.vector, item.vector) in (Order.older, Order.equal)
+        seen = ancestor.vector and compare(ancestor.vector, item.vector) in (Order.older, Order.equal)
         if (seen and ancestor.fingerprint != incoming.fingerprint) or ancestor.fingerprint in item.ancestors:
             version = await versions.find(lineage.card_id, ancestor.version)
             if version is not None:

@@ -48,7 +48,8 @@ async def get(node_id: str) -> Peer:
 
 
 async def list_peers(*, limit: int = 50, after: str | None = None) -> Page[Peer]:
-    return await page(Peer, {}, limit=limit, after=after)
+    """By node id, that is, those that have been in the network longest first."""
+    return await page(Peer, {}, limit=limit, after=after, newest_first=False)
 
 
 async def replace(peer: Peer, content: PeerContent, *, revision: int) -> Peer:

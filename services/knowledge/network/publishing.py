@@ -16,7 +16,7 @@ from pymongo import InsertOne, ReplaceOne
 from app import clock
 from app.database import in_transaction
 from models.enums import FailureCardStatus
-from models.failure_card import FailureCard
+from models.failure_card import CardVersion, FailureCard
 from models.learning import CardEvidence
 from models.network import Ancestor, CardLineage, CardShare, PublicCard
 from services import leases
@@ -82,6 +82,9 @@ async def publish(card_ids: Iterable[str]) -> None:
         _renewed(card, keys[card_id], lineages.get(keys[card_id]), node, successors)
         for card_id, card in offered.items()
     ]
+    for lineage in versions:
+        if lineage.id not in lineages and lineage.id != lineage.card_id and lineage.version > 1:
+            lineage.history = await _versions_before(lineage)
     stated = await _own_shares(versions, offered, node)
     await number([*versions, *stated])
     await write(CardLineage, [one for one in versions if one != lineages.get(one.id)], lineages)
@@ -136,6 +139,22 @@ def _renewed(
     elif lineage.sequence == 0 and not lineage.held_back:
         lineage = lineage.model_copy(update={"sequence": UNNUMBERED})  # approved here as it came
     return screened(lineage, card).model_copy(update={"seen_revision": stored["revision"]})
+
+
+async def _versions_before(lineage: CardLineage) -> list[Ancestor]:
+    """Of a loaded card that is published for the first time: another service that has loaded it too may still have
+    one of these. No vector belongs to them, they were never offered."""
+    before = {"card_id": lineage.card_id, "version": {"$lt": lineage.version}}
+    found = await CardVersion.find(before).sort([("version", -1)]).limit(HISTORY_KEPT).to_list()
+    return [
+        Ancestor(
+            fingerprint=public.fingerprint(public.public_card(version.content, FailureCardStatus.approved)),
+            vector={},
+            version=version.version,
+            status=FailureCardStatus.approved,
+        )
+        for version in found
+    ]
 
 
 def screened(lineage: CardLineage, card: PublicCard) -> CardLineage:
