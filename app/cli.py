@@ -73,9 +73,14 @@ def seed() -> None:
 
 @app.command()
 def evaluate(
-    gold: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder with corpus, queries and qrels.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="GOLD", exists=True, file_okay=False, help="Corpus, queries and qrels.")
+    ] = None,
+    gold: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="The same, as an option.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
+    svg_file: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw the picture here.")] = None,
     extra: Annotated[bool, typer.Option("--extra", help="Add the failures of corpus_extra.jsonl.")] = False,
+    scorer: Annotated[list[str] | None, typer.Option(help="Only this scorer; may be given again.")] = None,
 ) -> None:
     """Measure how well complaints find the known failures behind them, on judged ones. Touches no store of yours."""
     import json
@@ -83,19 +88,80 @@ def evaluate(
     from rich.console import Console
 
     from app.embedded_store import EmbeddedStoreError
+    from app.embedders import wanted_embedder
     from app.errors import EfiError
     from app.logs import configure_logs
+    from app.settings import Settings
     from seeds import gold as gold_set
 
+    judged = folder or gold
+    if judged is None:
+        raise typer.BadParameter("name the folder of the gold set", param_hint="GOLD")
     configure_logs("warning", as_json=False)
+
+    async def work() -> "gold_set.Evaluation":
+        async with wanted_embedder(Settings()) as (embedder, off):
+            asked = gold_set.Asked(judged, extra=extra, scorers=scorer or ())
+            return await gold_set.evaluate_folder(asked, embedder, off=off, console=Console(stderr=True))
+
     try:
-        results = asyncio.run(gold_set.evaluate_folder(gold, extra=extra, console=Console(stderr=True)))
+        evaluation = asyncio.run(work())
     except (EmbeddedStoreError, EfiError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    Console().print(gold_set.table(results))
+    gold_set.print_report(evaluation, Console())
     if json_file is not None:
-        json_file.write_text(json.dumps(gold_set.as_json(results), indent=2) + "\n", encoding="utf-8")
+        json_file.write_text(json.dumps(gold_set.as_json(evaluation), indent=2) + "\n", encoding="utf-8")
+    if svg_file is not None:
+        svg_file.write_text(gold_set.svg(evaluation), encoding="utf-8")
+
+
+@app.command()
+def replay(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="For instance run_0v7k3m2x9qd4hz6t1b8n.")],
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all of it here.")] = None,
+) -> None:
+    """Show what a match showed, prove its scores, and match the same complaint again today, side by side."""
+    import json
+
+    from rich.console import Console
+
+    from app import replay as replaying
+    from app.settings import Settings
+
+    played = with_store("replay", lambda: replaying.replayed(Settings(), run_id))
+    replaying.show(played, Console())
+    if json_file is not None:
+        json_file.write_text(json.dumps(replaying.as_json(played), indent=2) + "\n", encoding="utf-8")
+
+
+@app.command()
+def train(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would come of it; store nothing.")] = False,
+) -> None:
+    """Learn from technicians' decisions how to weigh what speaks for a card. The service does it by itself each day."""
+    from rich.console import Console
+
+    from app import training
+    from app.settings import Settings
+
+    done = with_store("train", lambda: training.trained(Settings(), Console(stderr=True), dry_run=dry_run))
+    training.show(done, Console())
+
+
+@app.command()
+def reindex(
+    embeddings: Annotated[bool, typer.Option("--embeddings", help="Embed every card anew, too.")] = False,
+) -> None:
+    """Build the matching index anew from the store. A running service takes it over when it is started again."""
+    from rich.console import Console
+
+    from app import reindex as rebuild
+    from app.settings import Settings
+
+    settings, console = Settings(), Console(stderr=True)
+    count = with_store("reindex", lambda: rebuild.reindex(settings, console, embeddings=embeddings))
+    typer.echo(f"{count:,} cards indexed.")
 
 
 @app.command()
@@ -172,11 +238,11 @@ def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
     from app.security import acting_as, system
     from app.settings import Settings
     from app.store import open_store
-    from services.knowledge import confidence
+    from services.knowledge import evidence_rows
     from services.knowledge.network import identity
 
     async def run(settings: Settings) -> T:
-        confidence.configure(half_life_days=settings.evidence_half_life_days)
+        evidence_rows.configure(half_life_days=settings.evidence_half_life_days)
         identity.configure(secret_key=settings.signing_key())
         async with open_store(settings, share=True):
             with acting_as(system(command)):

@@ -36,7 +36,7 @@ PREFIXES = {
     "request": "req",
     "tree": "tree",
     "signature": "sig",
-    "match": "match",
+    "match_run": "run",
     "diagnosis": "dgs",
     "test_outcome": "tout",
     "node": "node",

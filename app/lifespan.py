@@ -13,19 +13,23 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 
 from app import database
+from app.indexing import index_for
 from app.migrations import Step, migrate
-from app.security import acting_as, system
+from app.security import acting_as, agent, system
 from app.settings import Settings
 from app.store import OpenStore, open_store
 from seeds.load import seed
 from services.accounts import users
-from services.diagnosis import matches
+from services.diagnosis import matches, runs
 from services.diagnosis.guided import experience, guard, problem
 from services.diagnosis.live_index import LiveIndex
+from services.diagnosis.training.models import ModelFollower
+from services.diagnosis.training.run import train
 from services.engagement import mail
+from services.engagement.language_model import LanguageModel, language_model
 from services.events.processor import Processor
-from services.events.timers import Timers
-from services.knowledge import confidence
+from services.events.timers import Timers, take_turn
+from services.knowledge import evidence_rows
 from services.knowledge.network import identity, pulling
 from services.workflows import HANDLERS
 from services.workflows.rights import RIGHTS
@@ -33,6 +37,9 @@ from services.workflows.rights import RIGHTS
 log = structlog.get_logger(__name__)
 
 MAIL_INTERVAL = timedelta(seconds=15)
+TRAINING_INTERVAL = timedelta(hours=1)
+TRAINING_REST = timedelta(hours=20)
+"""Between two trainings. A timer of a day would never fire where the service starts anew each morning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ class Service:
 
     store: OpenStore
     index: LiveIndex
+    language_model: LanguageModel
     processor: Processor
     timers: Timers = field(default_factory=Timers)
     off: dict[str, str] = field(default_factory=dict)
@@ -59,7 +67,12 @@ class Service:
 
     async def conditions(self) -> dict[str, Condition]:
         """The condition of every part, asked now."""
-        checks: dict[str, Check] = {"store": self._store, "index": self._index, "events": self._events}
+        checks: dict[str, Check] = {
+            "store": self._store,
+            "index": self._index,
+            "semantic": self._semantic,
+            "events": self._events,
+        }
         found = {name: await check() for name, check in checks.items()}
         found["mail"] = found["network"] = Condition("ok")
         return found | {name: Condition("off", reason) for name, reason in self.off.items()}
@@ -75,6 +88,17 @@ class Service:
         if not self.index.following:
             return Condition("failing", "the index does not follow the store any more")
         return Condition("ok", f"{len(self.index.index)} cards")
+
+    async def _semantic(self) -> Condition:
+        """The channel of the index that compares meaning."""
+        live = self.index
+        if live.index.embedder is None:
+            return Condition("off", live.off)
+        if not live.embedding.running:
+            return Condition("failing", "cards are not embedded any more")
+        said = str(live.embedding.advance or live.index.embedder.name)
+        trouble = live.embedding.trouble
+        return Condition("ok", f"{said}; interrupted, to be tried again: {trouble}" if trouble else said)
 
     async def _events(self) -> Condition:
         if not self.processor.running:
@@ -99,7 +123,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             app.state.first_password = await users.ensure_admin(settings)
         if settings.seed:
             await migrate([Step("starter_knowledge", _load_starter_knowledge)])
-        service = Service(store, await _start_index(settings, stack), _processor(settings))
+        model = language_model(settings)
+        stack.push_async_callback(model.close)
+        index = await _start_index(settings, model, stack)
+        service = Service(store, index, model, _processor(settings))
         await _start_processor(service, settings, stack)
         _start_timers(service, settings, stack)
         app.state.service = service
@@ -111,9 +138,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _configure(settings: Settings) -> None:
     """Hand on what the services are set to."""
     half_life = settings.evidence_half_life_days
-    confidence.configure(half_life_days=half_life)
+    evidence_rows.configure(half_life_days=half_life)
     experience.configure(half_life_days=half_life)
     identity.configure(secret_key=settings.signing_key())
+    runs.configure(keep_days=settings.match_run_days)
     guard.configure(expensive_part_cost=settings.expensive_part_cost)
     problem.configure(labour_rate_per_hour=settings.labour_rate_per_hour, hand_over_cost=settings.hand_over_cost)
 
@@ -134,11 +162,14 @@ async def _load_starter_knowledge() -> dict[str, Any]:
     return {kind: str(count) for kind, count in (await seed(console=console)).items()}
 
 
-async def _start_index(settings: Settings, stack: AsyncExitStack) -> LiveIndex:
-    index = LiveIndex(poll_seconds=settings.index_poll_seconds)
+async def _start_index(settings: Settings, model: LanguageModel, stack: AsyncExitStack) -> LiveIndex:
+    index = await index_for(settings, model)
     with acting_as(system("index")):
         await index.start()
-    stack.push_async_callback(index.stop)
+        stack.push_async_callback(index.stop)
+        follower = ModelFollower(index)
+        await follower.start()
+    stack.push_async_callback(follower.stop)
     matches.serve(index)
     stack.callback(matches.serve, None)
     return index
@@ -165,5 +196,14 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
         service.timers.every(timedelta(seconds=settings.network_pull_seconds), "network", pulling.pull_all)
     else:
         service.off["network"] = "EFI_NETWORK_PULL_SECONDS is 0: peers are asked when somebody says so"
+    service.timers.every(TRAINING_INTERVAL, "training", lambda: _train(service, settings))
     service.timers.start()
     stack.push_async_callback(service.timers.stop)
+
+
+async def _train(service: Service, settings: Settings) -> None:
+    """Learn from technicians' decisions, once a day at most."""
+    if await take_turn("training", TRAINING_REST):
+        with acting_as(agent("training")):
+            window = timedelta(days=settings.return_window_days)
+            await train(service.index, min_decisions=settings.training_min_decisions, return_window=window)

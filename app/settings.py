@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     expensive_part_cost: float = Field(
         default=3000, ge=0, description="From here on, a part is not handed out before a cheap decisive check is made."
     )
+    training_min_decisions: int = Field(
+        default=200, ge=1, description="Decisions of technicians from which on the calibrated scorer learns from them."
+    )
+    match_run_days: int = Field(
+        default=90, ge=1, le=3650, description="How long matches that belong to no ticket are kept for replay."
+    )
     seed: bool = Field(default=True, description="Load the starter knowledge at the first start on a store.")
 
     max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
@@ -46,6 +52,23 @@ class Settings(BaseSettings):
     event_lease_seconds: float = Field(default=30, gt=0)
     event_max_attempts: int = Field(default=8, ge=1)
     index_poll_seconds: float = Field(default=0.5, gt=0, description="How often card changes elsewhere are picked up.")
+    index_snapshot_minutes: float = Field(
+        default=5, gt=0, description="How often the index is checked against the store and saved, if it has changed."
+    )
+    embedder: Literal["minilm", "openai", "hashing", "off"] = Field(
+        default="minilm", description="What compares meaning: the installed sentence model, a remote one, shared words."
+    )
+
+    openai_api_key: SecretStr = SecretStr("")
+    openai_base_url: str = Field(default="", description="Empty: OpenAI itself; else any server of its protocol.")
+    openai_model: str = "gpt-4.1-mini"
+    openai_embedding_model: str = "text-embedding-3-small"
+    openai_embedding_dimensions: int = Field(default=512, ge=64, le=4096, multiple_of=64)
+    openai_timeout_seconds: float = Field(default=30, gt=0)
+    openai_question_timeout_seconds: float = Field(
+        default=2, gt=0, description="How long a match waits for the meaning of its text."
+    )
+    openai_max_retries: int = Field(default=2, ge=0, le=10)
 
     network_pull_seconds: float = Field(
         default=60, ge=0, description="How often peers are asked for their changes; 0: only when somebody says so."
@@ -57,6 +80,12 @@ class Settings(BaseSettings):
     smtp_password: SecretStr = SecretStr("")
     smtp_from: str = ""
     smtp_starttls: bool = True
+
+    @model_validator(mode="after")
+    def _remote_embedder_needs_a_model(self) -> Self:
+        if self.embedder == "openai" and not (self.openai_api_key.get_secret_value() or self.openai_base_url):
+            raise ValueError("EFI_EMBEDDER=openai needs EFI_OPENAI_API_KEY or EFI_OPENAI_BASE_URL")
+        return self
 
     @model_validator(mode="after")
     def _refuse_weak_secrets(self) -> Self:

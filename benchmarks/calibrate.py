@@ -23,13 +23,13 @@ TARGET = Path(__file__).parent.parent / "matching" / "models" / "calibrated.json
 SEEDS = (0, 1, 2)
 
 # What the gold set holds no examples of is set by judgement: a rare code or an equal signature outweighs any wording,
-# symptoms over the graph support, and proven cards lead among equals.
-JUDGED = {"exact": 6.0, "signature": 8.0, "graph": 2.0, "evidence": 1.5}
+# symptoms over the graph support, circumstances shift a little, and proven cards lead among equals.
+JUDGED = {"exact": 6.0, "signature": 8.0, "graph": 2.0, "condition": 4.0, "evidence": 1.5}
 RECORD = (
     "Conditional logit, maximum a posteriori, on 358 owner complaints that cite a recall and 336 that belong to none, "
     "against 781 recall campaigns and 1,286 distractors (NHTSA, public domain), as the recall importer makes cards of "
     "them. vehicle_unknown and vehicle_model from the same complaints without vehicle or year; vehicle_universal and "
-    "vehicle_make half-way from unknown to exact; exact, signature, graph and evidence by judgement, since the "
+    "vehicle_make half-way from unknown to exact; exact, signature, graph, condition and evidence by judgement: the "
     "complaints hold no codes and no repairs. P(none) leans on how far a complaint speaks of recalls at all, as those "
     "that cite one do."
 )
@@ -51,7 +51,7 @@ def main() -> None:
         print(name, figures[name])
         variants[name] = _fit(matcher, gold, rows)
     if options.write:
-        _write(variants, figures)
+        _write(variants, figures, gold.fingerprint)
 
 
 def _matcher(gold: Gold, embedder: Embedder | None) -> Matcher:
@@ -79,10 +79,12 @@ def _fit(matcher: Matcher, gold: Gold, rows: list[Row]) -> Weights:
     return Weights(card, weights.none, weights.ranges)
 
 
-def _write(variants: dict[str, Weights], figures: dict[str, dict[str, float]]) -> None:
+def _write(variants: dict[str, Weights], figures: dict[str, dict[str, float]], complaints: str) -> None:
     data = {
         "version": CalibratedModel.shipped().version,
         "record": RECORD,
+        # By this `efi evaluate` knows that figures on the same complaints flatter.
+        "trained_on": [complaints],
         "cross_validated": figures,
         "abstain_above": 0.5,
         "variants": {name: asdict(weights) for name, weights in variants.items()},

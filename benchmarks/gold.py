@@ -1,46 +1,34 @@
-"""A folder of relevance judgements (queries, corpus, qrels) in the words of the matching engine.
+"""A gold set in the words of the matching engine: its failures as cards, its complaints as decided cases."""
 
-Files: queries.jsonl, queries_nomatch.jsonl, corpus.jsonl, qrels.tsv, qrels_siblings.tsv, optional corpus_extra.jsonl.
-"""
-
-import csv
-import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from matching import CardRecord, Case, Vehicle
+from matching import CardRecord, Vehicle
 from matching.training import Decision
 from seeds.gold import content_of
+from services.diagnosis.evaluation.gold import GoldSet
 from services.diagnosis.translate import card_record
 from services.knowledge.content import completed
 
 
 @dataclass(frozen=True)
 class Gold:
-    """Cards, distractors and decided cases of a gold folder."""
+    """Cards, distractors and decided cases of a gold folder, and the fingerprint of its complaints."""
 
     cards: list[CardRecord]
     distractors: list[CardRecord]
     decisions: list[Decision]
+    fingerprint: str
 
 
 def load(folder: Path) -> Gold:
-    relevant, siblings = _judgements(folder / "qrels.tsv"), _judgements(folder / "qrels_siblings.tsv")
-    cards = [_card(row) for row in _rows(folder / "corpus.jsonl")]
-    extra = folder / "corpus_extra.jsonl"
-    known = {card.card_id for card in cards}
-    group = _groups(relevant.values())
-    decisions = []
-    for query in _rows(folder / "queries.jsonl"):
-        right = relevant[query["_id"]] & known
-        if right:
-            case, own = _case(query), frozenset(right)
-            decisions.append(Decision(case, own, group[min(right)], frozenset(siblings[query["_id"]]) - own))
-    decisions += [Decision(_case(q), frozenset(), q["_id"]) for q in _rows(folder / "queries_nomatch.jsonl")]
-    return Gold(cards, [_card(row) for row in _rows(extra)] if extra.exists() else [], decisions)
+    """Raises Invalid for a folder that cannot be read."""
+    gold = GoldSet.read(folder)
+    cards, distractors = ([_card(row) for row in rows.values()] for rows in (gold.corpus, gold.distractors))
+    return Gold(cards, distractors, list(gold.decisions.values()), gold.fingerprint)
 
 
 def without_vehicle(decisions: Iterable[Decision]) -> list[Decision]:
@@ -56,40 +44,6 @@ def without_year(decisions: Iterable[Decision]) -> list[Decision]:
     ]
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
-
-
-def _judgements(path: Path) -> defaultdict[str, set[str]]:
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    with path.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines, delimiter="\t"):
-            if int(row["score"]) >= 1:
-                found[row["query-id"]].add(row["corpus-id"])
-    return found
-
-
-def _groups(judged: Iterable[set[str]]) -> dict[str, str]:
-    """Card -> name of its group: cards that are right for the same complaint belong together."""
-    parent: dict[str, str] = {}
-
-    def find(card: str) -> str:
-        while parent.setdefault(card, card) != card:
-            card = parent[card]
-        return card
-
-    for cards in judged:
-        first = find(min(cards))
-        for card in cards:
-            parent[find(card)] = first
-    return {card: find(card) for card in list(parent)}
-
-
-def _case(query: dict[str, Any]) -> Case:
-    return Case(query["text"], vehicle=Vehicle(query["make"], query["model"], _year(query["year"])))
-
-
 def _card(row: dict[str, Any]) -> CardRecord:
     """The card as the recall importer makes it and the live index reads it."""
     content = completed(content_of(row))
@@ -99,6 +53,8 @@ def _card(row: dict[str, Any]) -> CardRecord:
 
 
 STORED = {
+    "updated_at": datetime(2026, 1, 1, tzinfo=UTC),
+    "revision": 1,
     "version": 1,
     "status": "approved",
     "effectiveness_score": 0.0,
@@ -109,7 +65,3 @@ STORED = {
     "usage_count": 0,
 }
 """What the store adds to a card's content."""
-
-
-def _year(text: str) -> int | None:
-    return int(text) if text.isdigit() and 1900 < int(text) < 2100 else None

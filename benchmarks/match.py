@@ -37,6 +37,9 @@ class _Made:
         made = self._random.standard_normal((len(texts), self.dimension), dtype=np.float32)
         return made / np.linalg.norm(made, axis=1, keepdims=True)
 
+    def embed_question(self, text: str) -> np.ndarray:
+        return self.embed([text])[0] if self.model is None else self.model.embed_question(text)
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cards", type=int, nargs="+", default=[1_000, 10_000, 100_000])

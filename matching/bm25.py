@@ -8,6 +8,7 @@ which the best candidates are scored again exactly, with the mean and the freque
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +86,11 @@ class Bm25:
             if self._slots[term].size > 2 * int(self._frequency[term]) + 8:
                 self._sweep(term)
 
+    @property
+    def terms(self) -> Sequence[str]:
+        """Every term a document ever had, in order of appearance; those out of use have frequency 0."""
+        return self._names
+
     def frequency(self, term: str) -> int:
         """Number of documents that contain the term."""
         number = self._terms.get(term)
@@ -139,6 +145,11 @@ class Bm25:
         values = self._forward_values[self._begin[slot] : self._end[slot]].astype(np.float32)
         shares = self._table(asked)[own] * values / (values + self._norms(self._lengths[slot]))
         return [(self._names[term], float(share)) for term, share in zip(own, shares, strict=True) if share > 0]
+
+    def document(self, slot: int) -> dict[str, float]:
+        """Term frequencies of a document as they were added, rounded to sixteen bits."""
+        values = self._forward_values[self._begin[slot] : self._end[slot]].tolist()
+        return {self._names[term]: value for term, value in zip(self._own_terms(slot).tolist(), values, strict=True)}
 
     def _table(self, asked: Asked) -> np.ndarray:
         """Weight by term id, 0 for terms not asked for."""

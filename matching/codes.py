@@ -7,8 +7,10 @@ codes, charger error names (OCPP ChargePointErrorCode, MREC and EVerest style), 
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from matching.charger_codes import MREC_NAMES, NAMES
 
 MAX_CODE_LENGTH = 64
 MAX_SPN = 0x7FFFF  # J1939-73: the suspect parameter number has 19 bits
@@ -76,34 +78,49 @@ def affinity(a: Code, b: Code) -> float:
     return 0.0
 
 
-_STATUSES = "pending|confirmed|permanent|stored|active|inactive|history|historic|current"
-_STATUS = re.compile(rf"[\s,;(\[-]*\b({_STATUSES})\b[)\]]*\s*$", re.IGNORECASE)
-_DTC = re.compile(
-    r"([PCBU])([0-3O])([0-9A-FO]{3})(?:\s*[-:/_ ]\s*(?:0X)?([0-9A-F]{2})H?|([0-9A-F]{2}))?", re.IGNORECASE
+_STATUSES = "pending|confirmed|permanent|stored|active|inactive|history|historic|current|intermittent|sporadic"
+_STATUS = re.compile(
+    rf"^({_STATUSES})\s*[:,-]?\s+(?:codes?\s+)?(?=\S*\d)|[\s,;(\[-]*\b({_STATUSES})\b[)\]]*\s*$", re.IGNORECASE
 )
-_DTC_SHAPED = re.compile(r"[PCBU][0-9A-Z]{4}", re.IGNORECASE)
-_UDS = re.compile(r"0X([0-9A-F]{6})(?:\s*[-:/ ]\s*(?:0X)?([0-9A-F]{2}))?", re.IGNORECASE)
-_SPN_FMI = re.compile(
-    r"(?:(?:J1939\s*[-:]?\s*)?SPN?\s*[:#=-]?\s*(\d+)(?:\D{0,8}?F(?:MI)?\s*[:#=-]?\s*(\d+))?|(\d+)\s*[/.-]\s*(\d+))",
+_ADORNMENT = re.compile(
+    r"^(?:DTCS?|OBD-?(?:II|2)?|(?:FAULT|TROUBLE|ERROR)\s+CODES?)\s*[:#-]?\s+(?=\S)|[\s,;.*]+$", re.IGNORECASE
+)
+_BYTE = "(?:0X)?([0-9A-F]{2})H?"
+_DTC = re.compile(
+    rf"([PCBU])([0-3O])([0-9A-FO]{{3}})(?:\s*(?:[-:/_. (]|FTB)\s*{_BYTE}\)?|([0-9A-F]{{2}}))?"
+    rf"(?:\s*[-:/ \[]\s*{_BYTE}\]?)?",
     re.IGNORECASE,
 )
-_CHARGER = re.compile(r"(?:[A-Za-z0-9_.]+/)?(MREC\d{1,2})?((?:[A-Z][a-z]+|[A-Z]{2,4}(?![a-z])){2,})")
+_DTC_SHAPED = re.compile(r"[PCBU][0-9A-Z]{4}", re.IGNORECASE)
+_UDS = re.compile(
+    rf"(?:(?:0X|\$)([0-9A-F]{{6}})H?|([0-9A-F]{{6}})H|{_BYTE}[ -]{_BYTE}[ -]{_BYTE})"
+    rf"(?:\s*[-:/ \[]?\s*{_BYTE}\]?)?",
+    re.IGNORECASE,
+)
+_NUMBER = r"(0X[0-9A-F]{1,5}|\d+)"
+_SPN = rf"(?:J1939\s*[-:]?\s*)?SPN?\s*[:#=-]?\s*{_NUMBER}"
+_FMI = rf"F(?:MI)?\s*[:#=-]?\s*{_NUMBER}"
+_SPN_FMI = re.compile(
+    rf"(?:{_SPN}(?:[\s,;:/(-]{{0,4}}(?:and\s+)?(?:{_FMI}|(?<=[/(-]){_NUMBER})\)?)?|{_FMI}[\s,;:/-]{{0,4}}{_SPN}"
+    rf"|(?:SPN[-/ ]FMI\s*:?\s*)?{_NUMBER}\s*[/.:-]\s*{_NUMBER})(?:[\s,;]*(?:OC|CM|SA)\s*[:#=]?\s*\d+)*",
+    re.IGNORECASE,
+)
+_SHORT_SPN = re.compile(r"^S(?=[\s:#=-]{0,2}\d+[\s,;:/-]+F[\s:#=-]{0,2}\d+$)", re.IGNORECASE)
+_CHARGER = re.compile(r"(?:[A-Za-z0-9_.]+/)?(?:(?i:(MREC))\s?0?(\d{1,2})[\s_-]*)?([A-Za-z][A-Za-z _-]*)")
+_CHARGER_NUMBER = re.compile(r"(?:CX0|MREC[\s_-]?0?)(\d{1,2})", re.IGNORECASE)
+_CHARGER_OWN = re.compile(r"[a-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*/[A-Z][A-Za-z]*")
+_HUMPED = re.compile(r"(?=[A-Z]*[a-z])(?:[A-Z][a-z]+|[A-Z]{2,4}(?![a-z])){2,}")
 _OEM = re.compile(r"[^\W_][\w .:/+#-]*", re.ASCII)
 _OEM_WORD = re.compile(r"^(?:ERROR|ERR|FAULT|TROUBLE|ALARM|DTC|CODE|NO|NUMBER)+(?=[A-Z]*\d)")
 OEM_MAX_LENGTH = 32
 
-# OCPP 1.6 ChargePointErrorCode; other charger names are recognised by their endings below.
-_OCPP_NAMES = """
-connectorlockfailure evcommunicationerror groundfailure hightemperature internalerror locallistconflict noerror
-othererror overcurrentfailure overvoltage powermeterfailure powerswitchfailure readerfailure resetfailure
-undervoltage weaksignal
-"""
-_OCPP = frozenset(_OCPP_NAMES.split())
 _ENDINGS = """
 fault failure error warning timeout voltage current temperature failed detected stop derate loss mode insertion
 latch cable charged open close lock unlock inoperative conflict signal
 """
 _CHARGER_ENDINGS = tuple(_ENDINGS.split())
+"""Endings by which a name in humps that no list has is still held for a charger's."""
+
 NO_FAULT = frozenset({"noerror"})
 """Keys that report the absence of a fault: legal in a field, never evidence for a card."""
 
@@ -114,14 +131,20 @@ def normalise_code(text: str) -> Code:
     _check_shape(text, cleaned)
     status = None
     if found := _STATUS.search(cleaned):
-        status = found[1].lower()
-        cleaned = cleaned[: found.start()].strip()
+        status = (found[1] or found[2]).lower()
+        cleaned = (cleaned[: found.start()] + cleaned[found.end() :]).strip()
         if not cleaned:
             raise InvalidCode(text, "code_empty", f"{text!r} names a status but no code.")
-    code = _dtc(text, cleaned) or _uds(cleaned) or _spn_fmi(text, cleaned) or _charger(cleaned) or _oem(text, cleaned)
-    if status is not None:
-        return Code(code.scheme, code.base, code.detail, status)
-    return code
+    cleaned = _ADORNMENT.sub("", cleaned) or cleaned
+    code = (
+        _charger_number(cleaned)
+        or _dtc(text, cleaned)
+        or _uds(cleaned)
+        or _spn_fmi(text, cleaned)
+        or _charger(cleaned)
+        or _oem(text, cleaned)
+    )
+    return code if status is None else replace(code, status=status)
 
 
 def canonical_code(text: str) -> str:
@@ -143,8 +166,8 @@ def _check_shape(text: str, cleaned: str) -> None:
 
 def _dtc(text: str, cleaned: str) -> Code | None:
     if match := _DTC.fullmatch(cleaned):
-        letter, area, number, spaced, attached = match.groups()
-        return _make_dtc(letter + area + number, spaced or attached)
+        letter, area, number, spaced, attached, status = match.groups()
+        return _make_dtc(letter + area + number, spaced or attached, _status(status))
     head = re.split(r"[\s:/_-]", cleaned, maxsplit=1)[0]
     if _DTC_SHAPED.fullmatch(head) and sum(character.isdigit() for character in head) >= 3:
         if head[1].upper() not in "0123O":
@@ -157,50 +180,75 @@ def _dtc(text: str, cleaned: str) -> Code | None:
     return None
 
 
-def _make_dtc(code: str, failure_type: str | None) -> Code:
+def _make_dtc(code: str, failure_type: str | None, status: str | None = None) -> Code:
     # Owners and scanned forms write the letter O for a zero: no code has an O after its first letter.
     code = code.upper()
-    return Code(Scheme.dtc, code[0] + code[1:].replace("O", "0"), failure_type.upper() if failure_type else None)
+    base = code[0] + code[1:].replace("O", "0")
+    return Code(Scheme.dtc, base, failure_type.upper() if failure_type else None, status)
+
+
+def _status(byte: str | None) -> str | None:
+    """ISO 14229-1 D.2: bit 3 confirmedDTC, bit 2 pendingDTC."""
+    bits = int(byte, 16) if byte else 0
+    return "confirmed" if bits & 0x08 else "pending" if bits & 0x04 else None
 
 
 def _uds(cleaned: str) -> Code | None:
-    """ISO 14229-1 over SAE J2012-DA: two bytes of code (top two bits: P, C, B, U), then the failure type byte."""
+    """ISO 14229-1 over SAE J2012-DA: two bytes of code (top two bits: P, C, B, U), then the failure type byte.
+
+    Six bare digits are left to the makers, some of whom number their faults so.
+    """
     match = _UDS.fullmatch(cleaned)
     if match is None:
         return None
-    raw = int(match[1], 16)
-    status_byte = int(match[2], 16) if match[2] else None
-    status = None
-    if status_byte is not None:  # ISO 14229-1 D.2: bit 3 confirmedDTC, bit 2 pendingDTC
-        status = "confirmed" if status_byte & 0x08 else "pending" if status_byte & 0x04 else None
+    raw = int(match[1] or match[2] or match[3] + match[4] + match[5], 16)
     base = f"{'PCBU'[raw >> 22]}{raw >> 20 & 0x3}{raw >> 8 & 0xFFF:03X}"
-    return Code(Scheme.dtc, base, f"{raw & 0xFF:02X}", status)
+    return Code(Scheme.dtc, base, f"{raw & 0xFF:02X}", _status(match[6]))
 
 
 def _spn_fmi(text: str, cleaned: str) -> Code | None:
-    match = _SPN_FMI.fullmatch(cleaned)
+    match = _SPN_FMI.fullmatch(_SHORT_SPN.sub("SPN", cleaned))
     if match is None:
         return None
-    spn, fmi = match[1] or match[3], match[2] or match[4]
-    if int(spn) > MAX_SPN:
-        raise InvalidCode(text, "spn_range", f"An SPN is at most {MAX_SPN}, not {int(spn)}.")
-    if fmi is not None and int(fmi) > MAX_FMI:
-        raise InvalidCode(text, "fmi_range", f"An FMI is at most {MAX_FMI}, not {int(fmi)}.")
+    spn, fmi = _pair(match)
+    if spn > MAX_SPN:
+        raise InvalidCode(text, "spn_range", f"An SPN is at most {MAX_SPN}, not {spn}.")
+    if fmi is not None and fmi > MAX_FMI:
+        raise InvalidCode(text, "fmi_range", f"An FMI is at most {MAX_FMI}, not {fmi}.")
     return _make_spn(spn, fmi)
 
 
-def _make_spn(spn: str, fmi: str | None) -> Code:
-    return Code(Scheme.spn_fmi, f"SPN {int(spn)}", None if fmi is None else f"FMI {int(fmi)}")
+def _pair(match: re.Match[str]) -> tuple[int, int | None]:
+    """SPN and FMI of a match of `_SPN_FMI`, in whichever order they were written."""
+    spn, fmi_named, fmi_bare, fmi_first, spn_second, spn_bare, fmi_last = match.groups()
+    fmi = fmi_named or fmi_bare or fmi_first or fmi_last
+    return _integer(spn or spn_second or spn_bare), None if fmi is None else _integer(fmi)
+
+
+def _integer(digits: str) -> int:
+    return int(digits, 16) if digits[:2].upper() == "0X" else int(digits)
+
+
+def _make_spn(spn: int, fmi: int | None) -> Code:
+    return Code(Scheme.spn_fmi, f"SPN {spn}", None if fmi is None else f"FMI {fmi}")
+
+
+def _charger_number(cleaned: str) -> Code | None:
+    match = _CHARGER_NUMBER.fullmatch(cleaned)
+    name = MREC_NAMES.get(int(match[1])) if match else None
+    return Code(Scheme.charger, name, f"MREC{int(match[1])}") if match and name else None
 
 
 def _charger(cleaned: str) -> Code | None:
-    match = _CHARGER.fullmatch(cleaned)
-    if match is None:
-        return None
-    name = match[2].casefold()
-    if name in _OCPP or match[1] or name.endswith(_CHARGER_ENDINGS):
-        return Code(Scheme.charger, match[2], match[1])
-    return None
+    """A name of the lists in any case and spacing; another in humps by its ending; any word behind an interface."""
+    if match := _CHARGER.fullmatch(cleaned):
+        detail = f"MREC{int(match[2])}" if match[1] else None
+        name = re.sub(r"[ _-]", "", match[3])
+        if known := NAMES.get(name.casefold()):
+            return Code(Scheme.charger, known, detail)
+        if detail or (_HUMPED.fullmatch(name) and name.casefold().endswith(_CHARGER_ENDINGS)):
+            return Code(Scheme.charger, name, detail)
+    return Code(Scheme.charger, cleaned) if _CHARGER_OWN.fullmatch(cleaned) else None
 
 
 def _oem(text: str, cleaned: str) -> Code:
@@ -223,27 +271,40 @@ def _oem_base(text: str) -> str:
 
 # Free text. Every pattern is anchored so that it cannot start or end inside a longer word or number.
 _TEXT_DTC = re.compile(
-    rf"(?<![\w-])([PCBU][0-3O][0-9A-FO]{{3}})(?:\s?[-:/]\s?([0-9A-F]{{2}}))?(?![\w])(?:\s*[-(]?\s*({_STATUSES})\b)?",
+    rf"(?<![\w-])(?:({_STATUSES})\s+(?:codes?\s+)?)?([PCBU][0-3O][0-9A-FO]{{3}})"
+    rf"(?:\s?[-:/(]\s?([0-9A-F]{{2}})\b\)?|([0-9A-F]{{2}}))?(?!\w)(?:\s*[-(]?\s*({_STATUSES})\b)?",
     re.IGNORECASE,
 )
 _TEXT_UDS = re.compile(r"(?<!\w)0X[0-9A-F]{6}(?!\w)", re.IGNORECASE)
 _TEXT_SPN = re.compile(
-    r"(?<!\w)SPN\s*[:#=-]?\s*(\d{1,6})(?!\d)(?:[\s,;/-]{0,3}(?:and\s+)?FMI\s*[:#=-]?\s*(\d{1,2})(?!\d))?", re.IGNORECASE
-)
-_TEXT_CHARGER = re.compile(r"(?<![\w/])(?:[a-z_]+/)?(?:MREC\d{1,2})?(?:[A-Z][a-z]+|[A-Z]{2,4}(?![a-z])){2,}(?!\w)")
-_TEXT_ALERT = re.compile(r"(?<!\w)[A-Z]{2,12}_[AFUW]\d{3}(?!\w)", re.IGNORECASE)
-_TOKEN = r"[A-Z]{1,4}[-_]?\d{1,5}[A-Z]?|(?:0X)?\d{1,5}"  # noqa: S105 - a pattern of codes
-_TEXT_MARKED = re.compile(
-    rf"(?<!\w)(?:(?:error|fault|trouble|alarm|diagnostic)\s+codes?|err|dtcs?)\s*(?:no\.?|is|was|of|were|are)?\s*[:#-]?\s*"
-    rf"((?:{_TOKEN})(?:\s*(?:,|/|&|and|or)\s*(?:{_TOKEN}))*)(?!\w)",
+    r"(?<!\w)(?:SPN\s*[:#=-]?\s*(\d{1,6})(?!\d)"
+    r"(?:[\s,;/(-]{0,3}(?:and\s+)?FMI\s*[:#=-]?\s*(\d{1,2})(?!\d)|\s?[/-]\s?(\d{1,2})(?!\d))?"
+    r"|FMI\s*[:#=-]?\s*(\d{1,2})[\s,;/-]{1,3}SPN\s*[:#=-]?\s*(\d{1,6})(?!\d))",
     re.IGNORECASE,
 )
+_TEXT_CHARGER = re.compile(rf"(?<![\w/])(?:[a-z_]+/)?(?:MREC\d{{1,2}})?{_HUMPED.pattern}(?!\w)|(?<!\w)CX0\d\d(?!\w)")
+_TEXT_ALERT = re.compile(r"(?<!\w)[A-Z]{2,12}_[AFUW]\d{3}(?!\w)", re.IGNORECASE)
+_TOKEN = r"[A-Z]{1,4}[-_]?\d{1,5}[A-Z]?|(?:0X)?\d{1,5}"  # noqa: S105 - a pattern of codes
 _LETTERED = r"[A-Z]{1,4}[-_]?\d{1,5}[A-Z]?"
+_MARKS = r"\s*(?:no\.?|is|was|of|were|are)?\s*[:#-]?\s*"
+_LISTED = r"((?:{0})(?:\s*(?:,|/|&|and|or)\s*(?:{0}))*)(?!\w)"
+_TEXT_MARKED = re.compile(
+    rf"(?<!\w)(?:(?:error|fault|trouble|alarm|diagnostic)\s+codes?|err|dtcs?){_MARKS}{_LISTED.format(_TOKEN)}",
+    re.IGNORECASE,
+)
 _TEXT_LETTERED = re.compile(
-    rf"(?<!\w)(?:codes?|errors?|faults?)\s*[:#-]?\s*({_LETTERED}(?:\s*(?:,|/|&|and|or)\s*{_LETTERED})*)(?!\w)",
+    rf"(?<!\w)(?:(\w+)\s+)?(?:codes?|errors?|faults?){_MARKS}{_LISTED.format(_LETTERED)}", re.IGNORECASE
+)
+_TEXT_SHOWN = re.compile(
+    rf"(?<!\w)(?:show(?:s|ed|ing|n)?|display(?:s|ed|ing)?|flash(?:es|ed|ing)?|blink(?:s|ed|ing)?|reads?|reading)\s+"
+    rf"(?:an?\s+)?{_LISTED.format(r'E(?:RR?)?[-_]?[0-9]{1,4}')}",
     re.IGNORECASE,
 )
 _TEXT_WORD = re.compile(r"(?<!\w)[A-Z]{1,8}[-_]?\d{1,6}[A-Z]?(?!\w)", re.IGNORECASE)
+
+_OTHER = "recall campaign notification dealer postal zip area part parts paint color colour key promo problem pin"
+_OTHER_CODES = frozenset(_OTHER.split())
+"""Words before "code" that make it something else than a fault's."""
 
 # Trucks named like body and chassis codes: "Mazda B2300", "Chevrolet C1500".
 _MODEL_NAMES = frozenset({"B2000", "B2200", "B2300", "B2500", "B2600", "B3000", "C1500", "C2500", "C3500"})
@@ -263,18 +324,20 @@ def find_codes(text: str, known: Collection[str] = ()) -> list[Code]:
 
 def _scan(text: str, known: Collection[str]) -> Iterator[Code]:
     for match in _TEXT_DTC.finditer(text):
-        base = match[1].upper()
+        before, base, spaced, attached, after = match.groups()
+        base = base.upper()
         if sum(character.isdigit() for character in base) >= 2 and (base not in _MODEL_NAMES or base in known):
-            code = _make_dtc(base, match[2])
-            yield Code(code.scheme, code.base, code.detail, match[3].lower()) if match[3] else code
+            yield _make_dtc(base, spaced or attached, (before or after or "").lower() or None)
     for match in _TEXT_UDS.finditer(text):
         if code := _uds(match[0]):
             yield code
     for match in _TEXT_SPN.finditer(text):
-        if int(match[1]) <= MAX_SPN and (match[2] is None or int(match[2]) <= MAX_FMI):
-            yield _make_spn(match[1], match[2])
+        spn, fmi = int(match[1] or match[5]), match[2] or match[3] or match[4]
+        if spn <= MAX_SPN and (fmi is None or int(fmi) <= MAX_FMI):
+            yield _make_spn(spn, None if fmi is None else int(fmi))
     for match in _TEXT_CHARGER.finditer(text):
-        if code := _charger(match[0]):
+        # The interface before a name may be any word before a stroke here.
+        if code := _charger_number(match[0]) or _charger(match[0].rpartition("/")[2]):
             yield code
     for match in _TEXT_ALERT.finditer(text):
         yield Code(Scheme.oem, _oem_base(match[0]))
@@ -282,9 +345,11 @@ def _scan(text: str, known: Collection[str]) -> Iterator[Code]:
 
 
 def _scan_oem(text: str, known: Collection[str]) -> Iterator[Code]:
-    for pattern in (_TEXT_MARKED, _TEXT_LETTERED):
+    for pattern in (_TEXT_MARKED, _TEXT_LETTERED, _TEXT_SHOWN):
         for match in pattern.finditer(text):
-            for token in re.findall(_TOKEN, match[1], re.IGNORECASE):
+            if match.re is _TEXT_LETTERED and (match[1] or "").casefold() in _OTHER_CODES:
+                continue
+            for token in re.findall(_TOKEN, match[match.lastindex or 1], re.IGNORECASE):
                 if not _DTC.fullmatch(token):
                     yield Code(Scheme.oem, _oem_base(token))
     if known:

@@ -11,15 +11,32 @@ import numpy as np
 from matching.text import terms
 
 
+class EmbeddingFailed(RuntimeError):
+    """The embedder cannot answer now, but may later; the message says why."""
+
+
 @runtime_checkable
 class Embedder(Protocol):
-    """Turns texts into vectors. `name` identifies model and version: vectors of different names are never compared."""
+    """Turns texts into vectors. `name` identifies model and version: vectors of different names are never compared.
+
+    May be called by several threads.
+    """
 
     name: str
     dimension: int
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """Float32 array (len(texts), dimension) with rows of length 1, or all zero for a text without content."""
+        """Float32 array (len(texts), dimension) with rows of length 1, or all zero for a text without content.
+
+        Raises EmbeddingFailed.
+        """
+        ...
+
+    def embed_question(self, text: str) -> np.ndarray:
+        """The vector that `embed` gives, for somebody who waits: worth a cache, and failing soon if it must fail.
+
+        Raises EmbeddingFailed.
+        """
         ...
 
 
@@ -44,6 +61,9 @@ class HashingEmbedder:
                 for part in (number & 0xFFFFFFFF, number >> 32):
                     row[(part >> 1) % self.dimension] += weight if part & 1 else -weight
         return unit_rows(vectors)
+
+    def embed_question(self, text: str) -> np.ndarray:
+        return self.embed([text])[0]
 
 
 @lru_cache(maxsize=65536)

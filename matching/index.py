@@ -1,13 +1,16 @@
 """CardIndex: the failure cards in memory, seen through every channel, changed card by card without a rebuild."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from matching.channels import (
     Channel,
+    ConditionChannel,
     ExactChannel,
     GraphChannel,
     KeywordChannel,
@@ -16,10 +19,12 @@ from matching.channels import (
     SignatureChannel,
     VehicleChannel,
 )
+from matching.channels.semantic import card_text
 from matching.embedding import Embedder
 from matching.query import Query
 from matching.record_store import RecordStore
 from matching.records import CardRecord, Case, Relation, Symptom
+from matching.spelling import MOST_WORDS, Correction, can_be_misspelt
 from matching.storage import Column, Progress
 
 EMBED_BATCH = 64
@@ -29,7 +34,7 @@ class CardIndex:
     """Thread-safe. Retired (deprecated) cards are never held; drafts are, and only matched on request.
 
     Every change is visible in the next match. Embedding happens outside the lock, so that a slow model never holds up
-    a match.
+    a match. Who holds `still` keeps changes away while matches go on; it must not be asked for within `lock`.
     """
 
     def __init__(
@@ -44,9 +49,11 @@ class CardIndex:
         self.overlap = OverlapChannel()
         self.keyword = KeywordChannel()
         self.semantic = SemanticChannel(embedder)
+        self._successor: SemanticChannel | None = None
         self.vehicle = VehicleChannel()
         self.graph = GraphChannel(symptoms, relations)
-        self.lock = threading.RLock()
+        self.condition = ConditionChannel()
+        self.lock, self.still = threading.RLock(), threading.RLock()
         self._records = RecordStore()
         self._slots: dict[str, int] = {}
         self._ids: list[str | None] = []
@@ -54,26 +61,37 @@ class CardIndex:
         self.approved = Column(np.bool_)
         self.effectiveness, self.confidence = Column(np.float32), Column(np.float32)
         self.evidence = Column(np.float32, fill=np.nan)
+        self._revisions = Column(np.int64)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the lock, which belongs to a process."""
-        return {name: value for name, value in self.__dict__.items() if name != "lock"}
+        """Everything but what belongs to a process: the locks, and a change of embedder under way."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("lock", "still", "_successor")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.lock = threading.RLock()
+        self.lock, self.still, self._successor = threading.RLock(), threading.RLock(), None
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self.still, self.lock:
+            yield
 
     @property
     def channels(self) -> dict[str, Channel]:
         """All channels by name."""
         everything = (
             self.signature, self.exact, self.overlap, self.keyword, self.semantic, self.vehicle, self.graph,
+            self.condition,
         )  # fmt: skip
         return {channel.name: channel for channel in everything}
 
     @property
     def embedder(self) -> Embedder | None:
         return self.semantic.embedder
+
+    def embedder_for(self, query: Query) -> Embedder | None:
+        """The embedder that has told what the query means; None for one without words."""
+        return self.embedder if self.semantic.understands(query) else None
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -91,13 +109,30 @@ class CardIndex:
             slot = self._slots.get(card_id)
             return None if slot is None else self._records.get(slot)
 
+    def revision(self, card_id: str) -> int | None:
+        """The `revision` the card was upserted with; None if it is not there."""
+        with self.lock:
+            slot = self._slots.get(card_id)
+            return None if slot is None else int(self._revisions[slot])
+
+    def note_revision(self, card_id: str, revision: int) -> None:
+        """The card has been written again without a change of what it says; nothing happens if it is not there."""
+        with self._changing():
+            if (slot := self._slots.get(card_id)) is not None:
+                self._revisions[slot] = revision
+
+    def revisions(self) -> dict[str, int]:
+        """The `revision` of every card, by card id."""
+        with self.lock:
+            return dict(zip(self._slots, self._revisions[list(self._slots.values())].tolist(), strict=True))
+
     def upsert(self, card: CardRecord, *, embed: bool = True) -> None:
         """Adds the card or replaces its former version; a retired card is removed instead.
 
         With `embed=False` the card waits in the semantic channel for the next `embed_pending` and is matched by every
         other channel at once.
         """
-        with self.lock:
+        with self._changing():
             self._put(card)
         if embed:
             self.embed_pending()
@@ -106,7 +141,7 @@ class CardIndex:
         """Upserts all cards and returns their number; `progress(done, total)` follows the embedding."""
         count = 0
         for card in cards:
-            with self.lock:
+            with self._changing():
                 self._put(card)
             count += 1
         if embed:
@@ -115,7 +150,7 @@ class CardIndex:
 
     def remove(self, card_id: str) -> bool:
         """Takes the card out; False if it was not there."""
-        with self.lock:
+        with self._changing():
             slot = self._slots.pop(card_id, None)
             if slot is None:
                 return False
@@ -123,7 +158,7 @@ class CardIndex:
             self._records.drop(slot)
             self.alive[slot] = self.approved[slot] = False
             self._ids[slot] = None
-            for channel in self.channels.values():
+            for channel in self._fed():
                 channel.remove(slot, card)
             return True
 
@@ -135,26 +170,120 @@ class CardIndex:
         self._ids.append(card.card_id)
         self._slots[card.card_id] = slot
         self._records.put(slot, card)
+        self._revisions[slot] = card.revision
         self.effectiveness[slot], self.confidence[slot] = card.effectiveness, card.confidence_score
         self.evidence[slot] = np.nan if card.evidence_lower is None else card.evidence_lower
         self.alive[slot] = True
         self.approved[slot] = not card.is_draft
-        for channel in self.channels.values():
+        for channel in self._fed():
             channel.add(slot, card)
+
+    def _fed(self) -> list[Channel]:
+        """The channels that every change goes to: all that serve, and the one that is about to."""
+        return [*self.channels.values(), *([self._successor] if self._successor is not None else [])]
 
     def embed_pending(self, *, limit: int | None = None, progress: Progress | None = None) -> int:
         """Embeds up to `limit` waiting cards and returns how many were embedded."""
-        if self.embedder is None:
+        return self._embed(self.semantic, limit, progress)
+
+    def reembed(self, embedder: Embedder, progress: Progress | None = None) -> None:
+        """Embeds all cards by another embedder, then serves by it from one match to the next.
+
+        Blocks for as long as that takes and belongs into a thread of its own; meanwhile the former vectors serve and
+        cards come and go. What the embedder raises leaves everything as it was. One change of embedder at a time.
+        """
+        successor = self.prepare_exchange(embedder)
+        try:
+            while not self.exchange():
+                self._embed(successor, None, progress)
+        finally:
+            self.abandon_exchange()
+
+    def prepare_exchange(self, embedder: Embedder) -> SemanticChannel:
+        """Begins to change the embedder: all cards await a vector by the new one while the former serves.
+
+        Blocks for a few microseconds per card. Raises RuntimeError if a change is under way already.
+        """
+        successor = SemanticChannel(embedder)
+        with self._changing():
+            if self._successor is not None:
+                raise RuntimeError("the embedder is being changed already")
+            self._successor = successor
+            slots = sorted(self._slots.values())
+        for start in range(0, len(slots), EMBED_BATCH):
+            with self._changing():
+                for slot in slots[start : start + EMBED_BATCH]:
+                    if self.alive[slot]:
+                        successor.add(slot, self.card_at(slot))
+        return successor
+
+    def exchange(self) -> bool:
+        """Serves by the prepared embedder from the next match on; False as long as cards await its vectors."""
+        with self._changing():
+            if self._successor is None or self._successor.pending:
+                return False
+            self.semantic, self._successor = self._successor, None
+            return True
+
+    def abandon_exchange(self) -> None:
+        """Leaves the serving embedder as it is; nothing happens if no change is under way."""
+        with self._changing():
+            self._successor = None
+
+    def awaiting(self, embedder: str) -> int:
+        """How many cards await their vector by this embedder, be it the serving or the prepared one."""
+        with self.lock:
+            return len(self._by(embedder))
+
+    def pending(self, embedder: str, limit: int) -> dict[str, str]:
+        """Card ids and texts of up to `limit` cards that await their vector by this embedder."""
+        with self.lock:
+            slots = islice(self._by(embedder), limit)
+            return {self._ids[slot] or "": card_text(self.card_at(slot)) for slot in slots}
+
+    def put_vectors(self, embedder: str, texts: Mapping[str, str], vectors: Mapping[str, np.ndarray]) -> None:
+        """Takes in vectors of the texts, by card id, made by this embedder.
+
+        Cards that read otherwise by now, or have gone, are passed over; so is everything by an embedder that neither
+        serves nor is prepared: vectors of different embedders never mix.
+        """
+        with self._changing():
+            for channel in filter(None, (self.semantic, self._successor)):
+                if channel.embedder is None or channel.embedder.name != embedder:
+                    continue
+                slots = {card_id: self._slots[card_id] for card_id in vectors if card_id in self._slots}
+                fitting = [
+                    card_id
+                    for card_id, slot in slots.items()
+                    if slot in channel.pending and card_text(self.card_at(slot)) == texts[card_id]
+                ]
+                if fitting:
+                    rows = np.stack([vectors[card_id] for card_id in fitting])
+                    channel.set_vectors([slots[card_id] for card_id in fitting], rows)
+
+    def _by(self, embedder: str) -> set[int]:
+        """Slots that await a vector by this embedder."""
+        for channel in filter(None, (self.semantic, self._successor)):
+            if channel.embedder is not None and channel.embedder.name == embedder:
+                return channel.pending
+        return set()
+
+    def _embed(self, channel: SemanticChannel, limit: int | None, progress: Progress | None) -> int:
+        """Fills in vectors that a channel waits for, the model running outside the lock; returns their number."""
+        if channel.embedder is None:
             return 0
         with self.lock:
-            waiting = list(self.semantic.pending.items())[:limit]
+            waiting = sorted(channel.pending)[:limit]
         for start in range(0, len(waiting), EMBED_BATCH):
-            batch = waiting[start : start + EMBED_BATCH]
-            vectors = self.embedder.embed([text for _, text in batch])
             with self.lock:
-                self.semantic.set_vectors([slot for slot, _ in batch], vectors)
+                batch = [slot for slot in waiting[start : start + EMBED_BATCH] if slot in channel.pending]
+                texts = [card_text(self.card_at(slot)) for slot in batch]
+            if batch:
+                vectors = channel.embedder.embed(texts)
+                with self._changing():
+                    channel.set_vectors(batch, vectors)
             if progress is not None:
-                progress(start + len(batch), len(waiting))
+                progress(min(start + EMBED_BATCH, len(waiting)), len(waiting))
         return len(waiting)
 
     def vector(self, card_id: str) -> np.ndarray | None:
@@ -164,23 +293,45 @@ class CardIndex:
             return None if slot is None else self.semantic.vector(slot)
 
     def put_symptom(self, symptom: Symptom) -> None:
-        with self.lock:
+        with self._changing():
             self.graph.put_symptom(symptom)
 
     def put_relation(self, relation: Relation) -> None:
-        with self.lock:
+        with self._changing():
             self.graph.put_relation(relation)
 
     def drop_relation(self, source: str, target: str) -> None:
-        with self.lock:
+        with self._changing():
             self.graph.drop_relation(source, target)
+
+    def replace_graph(self, symptoms: Iterable[Symptom], relations: Iterable[Relation]) -> None:
+        """Knows these symptoms and edges from now on and no others."""
+        library = GraphChannel(symptoms, relations)
+        with self._changing():
+            self.graph.adopt(library)
 
     def prepare(self, case: Case) -> Query:
         """The case made ready for the channels, embedded if there is a model."""
         with self.lock:
             query = Query(case, self.exact.known_codes)
+            query.corrections = self._corrections(query)
+            query.hints = self.graph.hints(query)
         self.semantic.prepare(query)
         return query
+
+    def _corrections(self, query: Query) -> dict[str, Correction]:
+        """What the terms that neither cards nor symptoms have are read as; of many only the first are looked up."""
+        cards, symptoms = self.keyword.engine, self.graph.wordings
+        doubtful = (
+            term
+            for term in query.term_counts
+            if can_be_misspelt(term) and not cards.frequency(term) and not symptoms.frequency(term)
+        )
+        read = ((term, self._nearest(term)) for term in islice(doubtful, MOST_WORDS))
+        return {term: correction for term, correction in read if correction is not None}
+
+    def _nearest(self, term: str) -> Correction | None:
+        return self.keyword.spelling.nearest(term) or self.graph.spelling.nearest(term)
 
     def card_at(self, slot: int) -> CardRecord:
         """The living card in a slot."""

@@ -8,6 +8,7 @@ import numpy as np
 from matching.channels import Hits
 from matching.index import CardIndex
 from matching.query import Query
+from matching.reasons import readable, spread
 from matching.records import Case
 from matching.results import Candidate, MatchResult, Reason, Step
 from matching.scorers import CalibratedScorer, EfiV2Scorer, Scorer, Sheet, Verdict
@@ -15,12 +16,6 @@ from matching.scorers import CalibratedScorer, EfiV2Scorer, Scorer, Sheet, Verdi
 DEPTH = 100
 """Cards each channel proposes. Their union is scored by all channels, so a card one channel ranks 101st is lost only
 if no other channel proposes it."""
-
-SOURCE_SENTENCES = {
-    "prior": "before anything is known of the case",
-    "limit": "scores are kept within 0 and 1",
-    "evidence": "how often the card has helped",
-}
 
 
 class UnknownScorer(LookupError):
@@ -58,7 +53,9 @@ class Matcher:
             sheet, scoring = self._sheet(chosen, query, found)
             verdict = chosen.judge(sheet)
             candidates = self._candidates(sheet, verdict, limit, min_score, min_probability)
-            off = {name: self.index.channels[name].off for name in chosen.channels}
+            off = {name: self.index.channels[name].off_for(query) for name in chosen.channels}
+            embedder = self.index.embedder_for(query)
+            symptoms = self._symptoms(query)
         return MatchResult(
             candidates=candidates,
             scorer=chosen.name,
@@ -67,9 +64,21 @@ class Matcher:
             none_probability=verdict.none_probability,
             trace=(prepared, *steps, Step("score", (), _since(scoring))),
             channels_off={name: why for name, why in off.items() if why is not None},
-            embedder=self.index.embedder.name if self.index.embedder is not None else None,
+            embedder=embedder.name if embedder is not None else None,
             duration_ms=_since(started),
+            shared=verdict.shared,
+            symptoms=symptoms,
         )
+
+    def symptoms(self, case: Case) -> tuple[str, ...]:
+        """Codes of the library's symptoms that a case states or its text names, each once."""
+        with self.index.lock:
+            return self._symptoms(Query(case))
+
+    def _symptoms(self, query: Query) -> tuple[str, ...]:
+        strengths = self.index.graph.symptoms_in(query)
+        # Neighbours in the graph, which the case does not show itself, are weaker than 1.
+        return tuple(code for code, strength in strengths.items() if strength == 1 and code not in query.case.parts)
 
     def sheet(self, case: Case, scorer: Scorer) -> Sheet:
         """All candidates of a case with every channel's judgement, before any scorer has weighed them."""
@@ -86,9 +95,10 @@ class Matcher:
         for name in scorer.channels:
             begun = perf_counter()
             channel = self.index.channels[name]
-            hits = found[name] = Hits.none() if channel.off else channel.search(query, DEPTH, allowed, favoured)
+            off = channel.off_for(query)
+            hits = found[name] = Hits.none() if off else channel.search(query, DEPTH, allowed, favoured)
             named = tuple(zip(self.index.ids_at(hits.slots), hits.scores.tolist(), strict=True))
-            steps.append(Step(name, named, _since(begun), channel.off or ""))
+            steps.append(Step(name, named, _since(begun), off or ""))
             if scorer.settled(name, hits):
                 break
         return found, steps
@@ -98,7 +108,7 @@ class Matcher:
         slots = np.unique(np.concatenate([hits.slots for hits in found.values()])).astype(np.int32)
         scores = {
             name: self.index.channels[name].score(query, slots)
-            if name in found and not self.index.channels[name].off
+            if name in found and not self.index.channels[name].off_for(query)
             else np.zeros(len(slots), dtype=np.float32)
             for name in scorer.channels
         }
@@ -136,22 +146,14 @@ class Matcher:
             probability=None if verdict.probabilities is None else float(verdict.probabilities[i]),
             confidence_level=card.confidence_level,
             is_draft=card.is_draft,
+            inputs={name: float(values[i]) for name, values in verdict.inputs.items()},
         )
 
     def _reasons(self, sheet: Sheet, slot: int, shares: dict[str, float]) -> tuple[Reason, ...]:
-        """Spreads every source's share over the channel's own reasons, so that all of them sum to the score."""
-        reasons: list[Reason] = []
-        for source, share in shares.items():
-            if share == 0:
-                continue
-            channel = self.index.channels.get(source)
-            own = channel.explain(sheet.query, slot) if channel is not None else []
-            whole = sum(reason.contribution for reason in own)
-            if whole:
-                reasons += [Reason(source, reason.text, share * reason.contribution / whole) for reason in own]
-            else:
-                reasons.append(Reason(source, SOURCE_SENTENCES.get(source, source), share))
-        return tuple(sorted(reasons, key=lambda reason: -abs(reason.contribution)))
+        """What every source's share consists of; the contributions sum to the score."""
+        channels = self.index.channels
+        told = {source: channels[source].explain(sheet.query, slot) for source in shares if source in channels}
+        return readable(spread(shares, told))
 
 
 def _since(start: float) -> float:

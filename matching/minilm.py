@@ -36,7 +36,7 @@ class ModelMissing(RuntimeError):
 
 
 class MiniLMEmbedder:
-    """Mean-pooled, normalised sentence vectors. Keeps the vectors of the last `CACHE_SIZE` single texts."""
+    """Mean-pooled, normalised sentence vectors. Keeps the vectors of the last `CACHE_SIZE` questions."""
 
     name = NAME
     dimension = DIMENSION
@@ -64,11 +64,9 @@ class MiniLMEmbedder:
         return cls(model, files["tokenizer.json"], threads=threads)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        if len(texts) == 1:
-            return self._cached(texts[0])[None, :]
         return np.stack([self._embed(text) for text in texts]) if texts else np.zeros((0, DIMENSION), np.float32)
 
-    def _cached(self, text: str) -> np.ndarray:
+    def embed_question(self, text: str) -> np.ndarray:
         with self._lock:
             if (vector := self._cache.get(text)) is not None:
                 self._cache.move_to_end(text)

@@ -68,13 +68,14 @@ class CardRecord:
 
     `effectiveness` is the spec's score; `evidence_lower` the lower bound of the 90 % interval of success, None without
     evidence. `vector` is an embedding made earlier by the embedder named `vector_model`; it is ignored if that is not
-    the index's embedder, so vectors of different embedders never mix.
+    the index's embedder, so vectors of different embedders never mix. `revision` counts the writes of the stored card;
+    like the vector it is no part of what the card says, hence of no comparison.
     """
 
     card_id: str
     title: str = ""
     version: int = 1
-    revision: str | None = None
+    revision: int = field(default=0, compare=False)
     status: str = "approved"
     description: str = ""
     subsystem: str | None = None
@@ -123,3 +124,4 @@ class Case:
     conditions: tuple[str, ...] = ()
     signature: SignatureFields | None = None
     parts: tuple[str, ...] = ()
+    vehicle_age_months: int | None = None

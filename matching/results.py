@@ -31,7 +31,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A card proposed for a case. `channels` holds every channel's own score."""
+    """A card proposed for a case. `channels` holds every channel's own score, `inputs` what the scorer made of them."""
 
     card_id: str
     version: int
@@ -44,6 +44,7 @@ class Candidate:
     probability: float | None = None
     confidence_level: str | None = None
     is_draft: bool = False
+    inputs: dict[str, float] = field(default_factory=dict)
 
     @property
     def against(self) -> tuple[Reason, ...]:
@@ -56,7 +57,8 @@ class MatchResult:
     """Candidates, best first. `abstained`: True means "no known failure", None that the scorer cannot tell.
 
     `none_probability` is the scorer's probability that no known card explains the case. `channels_off` maps a channel
-    that could not serve to the reason why.
+    that could not serve to the reason why. With `shared` and the candidates' `inputs`, `Scorer.again` gives the scores
+    once more. `symptoms` are codes of the library's symptoms that the case states or its text names.
     """
 
     candidates: tuple[Candidate, ...]
@@ -68,3 +70,5 @@ class MatchResult:
     channels_off: dict[str, str] = field(default_factory=dict)
     embedder: str | None = None
     duration_ms: float = 0.0
+    shared: dict[str, float] = field(default_factory=dict)
+    symptoms: tuple[str, ...] = ()

@@ -40,7 +40,10 @@ _SYMBOLS = (
     ("a/c", " hvac "),
 )
 
-_LONGEST_PHRASE = max(len(phrase.split()) for phrase in PHRASES)
+_LONGEST_PHRASE: dict[str, int] = {}
+"""First word of a phrase -> the number of words of the longest phrase that begins so."""
+for _phrase in map(str.split, PHRASES):
+    _LONGEST_PHRASE[_phrase[0]] = max(len(_phrase), _LONGEST_PHRASE.get(_phrase[0], 0))
 
 
 def fold(text: str) -> str:
@@ -79,7 +82,8 @@ def spelled_terms(text: str) -> list[tuple[str, str]]:
     tokens = words(text)
     position = 0
     while position < len(tokens):
-        for length in range(min(_LONGEST_PHRASE, len(tokens) - position), 1, -1):
+        longest = _LONGEST_PHRASE.get(tokens[position], 0)
+        for length in range(min(longest, len(tokens) - position), 1, -1):
             phrase = PHRASES.get(" ".join(tokens[position : position + length]))
             if phrase is not None:
                 found.append((_term(phrase), " ".join(tokens[position : position + length])))
@@ -94,10 +98,13 @@ def spelled_terms(text: str) -> list[tuple[str, str]]:
 
 def keywords(text: str, limit: int = 25) -> tuple[str, ...]:
     """The most telling terms of a text: most frequent first, then in order; no bare numbers, no boilerplate."""
-    counts = Counter(
-        term for term in terms(text) if len(term) > 1 and term not in _BOILERPLATE_TERMS and not term.isdigit()
-    )
+    counts = Counter(filter(is_keyword, terms(text)))
     return tuple(term for term, _ in counts.most_common(limit))
+
+
+def is_keyword(term: str) -> bool:
+    """Whether a term may serve as a keyword: no bare number, no single letter, no boilerplate."""
+    return len(term) > 1 and term not in _BOILERPLATE_TERMS and not term.isdigit()
 
 
 def keyword_terms(phrases: Iterable[str]) -> frozenset[str]:

@@ -13,11 +13,12 @@ import numpy as np
 from matching.evaluation import auroc, expected_calibration_error, hit_at, ndcg_at, reciprocal_rank
 from matching.matcher import Matcher
 from matching.records import Case
-from matching.scorers.calibrated import CARD_FEATURES, NONE_FEATURES, CalibratedScorer, Weights, features
+from matching.scorers.calibrated import CARD_FEATURES, NONE_FEATURES, RANGED, CalibratedScorer, Weights, features
 
 FOLDS = 5
 STEPS = 200
-LEARNT = (*(name for name in CARD_FEATURES if name not in ("exact", "signature", "graph", "evidence")), *NONE_FEATURES)
+JUDGED = frozenset({"exact", "signature", "graph", "condition", "evidence"})
+LEARNT = (*(name for name in CARD_FEATURES if name not in JUDGED), *NONE_FEATURES)
 """Features learnt by default; the others stay at the prior until decided cases contain them."""
 
 
@@ -93,11 +94,7 @@ def fit(rows: Sequence[Row], prior: Weights, *, learnt: Sequence[str] = LEARNT, 
     return Weights(
         dict(zip(CARD_FEATURES, learnt_weights[:cut].tolist(), strict=True)),
         dict(zip(NONE_FEATURES, learnt_weights[cut:].tolist(), strict=True)),
-        {
-            name: (float(low), float(high))
-            for name, (low, high) in ranges.items()
-            if name in ("typical", "keyword_best")
-        },
+        {name: (float(low), float(high)) for name, (low, high) in ranges.items() if name in RANGED},
     )
 
 
@@ -168,16 +165,25 @@ def folds(rows: Sequence[Row], count: int = FOLDS, seed: int = 0) -> np.ndarray:
     return np.array([fold[bool(row.decision.relevant), row.decision.group] for row in rows])
 
 
+def held_out(
+    rows: Sequence[Row], prior: Weights, *, seed: int = 0, learnt: Sequence[str] = LEARNT, strength: float = 0.02
+) -> list[tuple[Row, np.ndarray]]:
+    """Every row with its `probabilities` under weights that never saw its group; in the order of the rows."""
+    which = folds(rows, seed=seed)
+    fitted = {
+        fold: fit(
+            [row for row, f in zip(rows, which, strict=True) if f != fold], prior, learnt=learnt, strength=strength
+        )
+        for fold in np.unique(which).tolist()
+    }
+    return [(row, probabilities(row, fitted[int(fold)])) for row, fold in zip(rows, which, strict=True)]
+
+
 def cross_validate(
     rows: Sequence[Row], prior: Weights, *, seed: int = 0, strength: float = 0.02
 ) -> dict[str, float | None]:
     """Figures of rows scored by weights that never saw their group; see `figures`."""
-    which = folds(rows, seed=seed)
-    scored: list[tuple[Row, np.ndarray]] = []
-    for fold in range(FOLDS):
-        weights = fit([row for row, f in zip(rows, which, strict=True) if f != fold], prior, strength=strength)
-        scored += [(row, probabilities(row, weights)) for row, f in zip(rows, which, strict=True) if f == fold]
-    return figures(scored)
+    return figures(held_out(rows, prior, seed=seed, strength=strength))
 
 
 def probabilities(row: Row, weights: Weights) -> np.ndarray:

@@ -3,10 +3,13 @@
 from models.account import LoginAttempts, Organisation, Session, Site, User
 from models.bookkeeping import IdempotencyKey, ImportRun, Lease, Migration
 from models.diagnosis import CheckLikelihood, CheckOutcome, DiagnosisSession
+from models.embedding import CardVector, EmbedderState
 from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
 from models.knowledge_relation import KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
+from models.match_model import MatchModel
+from models.match_run import MatchRun
 from models.network import BundleReceipt, CardLineage, CardShare, IncomingVersion, NetworkIdentity, Peer
 from models.notification import Notification
 from models.part import Part, PartUsage
@@ -27,6 +30,10 @@ ALL_DOCUMENTS = [
     Symptom,
     CardOutcome,
     CardEvidence,
+    CardVector,
+    EmbedderState,
+    MatchModel,
+    MatchRun,
     DiagnosisSession,
     CheckOutcome,
     CheckLikelihood,

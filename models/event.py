@@ -118,6 +118,7 @@ class MatchCompleted(Payload):
     scorer: str
     suggestions: list[Suggestion]
     duration_ms: float
+    match_run_id: str | None = None
 
 
 class MatchFailed(Payload):
@@ -198,6 +199,7 @@ class CardDeprecated(Payload):
     card_id: str
     reason: str
     successor_id: str | None = None
+    merged_into: str | None = Field(default=None, description="Set where the card was merged into its successor.")
 
 
 class CardUpdated(Payload):
@@ -206,8 +208,9 @@ class CardUpdated(Payload):
     card_id: str
     version: int
     changed_fields: list[str]
-    change: str = Field(default="edited", description="edited | rejected | withdrawn | loaded | synced")
+    change: str = Field(default="edited", description="edited | rejected | withdrawn | loaded | merged | synced")
     reason: str = ""
+    merged_from: str | None = Field(default=None, description="The card that was merged into this one.")
 
 
 class ConfidenceUpdated(Payload):

@@ -255,6 +255,8 @@ class FailureCard(Record, CardContent):
     deprecated_at: UtcDatetime | None = None
     deprecation_reason: str = ""
     successor_id: str | None = None
+    merged_into: str | None = Field(default=None, description="The card that carries on what was learnt by this one.")
+    merged_from: list[str] = Field(default=[], description="Cards that were merged into this one, latest first.")
     last_used_at: UtcDatetime | None = None
     version_history: list[VersionEntry] = []
 

@@ -23,6 +23,9 @@ class CardOutcome(Record):
     score_change: float = Field(default=0.0, description="What it did to the score: less than a full step at 0 and 1.")
     occurred_at: UtcDatetime
     taken_back_at: UtcDatetime | None = Field(default=None, description="A revisit showed that it had not worked.")
+    superseded_at: UtcDatetime | None = Field(
+        default=None, description="Its card was merged with one used later in the same passage, whose outcome counts."
+    )
     event_id: str
 
     class Settings(Record.Settings):

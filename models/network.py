@@ -31,6 +31,7 @@ class PublicCard(Strict):
     status: FailureCardStatus
     deprecation_reason: ShortText = ""
     successor_id: Id | None = None
+    merged_into: Id | None = None
 
 
 class CardItem(Strict):
@@ -95,7 +96,7 @@ class BundlePayload(Strict):
 
 
 class NetworkIdentity(Record):
-    """This service in the network; `id` is always "self". The private key is sealed with a key made of EFI_SECRET_KEY."""
+    """This service in the network; `id` is always "self". The private key is sealed with one made of EFI_SECRET_KEY."""
 
     node_id: str
     public_key: str
@@ -151,6 +152,7 @@ class Ancestor(Strict):
     status: FailureCardStatus
     deprecation_reason: str = ""
     successor_id: str | None = None
+    merged_into: str | None = None
 
 
 class CardLineage(Record):
@@ -168,6 +170,7 @@ class CardLineage(Record):
     status: FailureCardStatus
     deprecation_reason: str = ""
     successor_id: str | None = None
+    merged_into: str | None = None
     history: list[Ancestor] = Field(default=[], description="Earlier versions, newest first.")
     sequence: int = 0
     held_back: str = Field(default="", description="Why it is not offered: it seems to name a person.")

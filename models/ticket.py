@@ -99,6 +99,7 @@ class Ticket(Record, TicketContent):
     selected_failure_card: str | None = None
     ai_match_performed: bool = False
     ai_match_timestamp: UtcDatetime | None = None
+    match_run_id: str | None = Field(default=None, description="The run behind the suggestions.")
     symptom_codes: list[str] = Field(default=[], description="Symptoms of the library found in the text.")
 
     resolution: str = ""

@@ -1,49 +1,76 @@
 """`efi evaluate`: a gold set runs through the service's own pipeline, in a store that is thrown away afterwards."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from app.errors import Invalid
 from app.security import acting_as, system
 from app.settings import Settings
 from app.store import open_store
+from matching import Embedder
 from models.failure_card import CardContent, FailureCard
 from seeds.importers.nhtsa import clean, day, model_year
 from seeds.importers.nhtsa_recalls import Recall, card_of
+from seeds.progress import Stages, loaded_index, progress_on
 from seeds.starter import load_starter
 from services.diagnosis import matches
-from services.diagnosis.evaluation import Figures, GoldSet, Row, evaluate, read_rows
-from services.diagnosis.live_index import LiveIndex
+from services.diagnosis.evaluation.figures import Figures
+from services.diagnosis.evaluation.gold import GoldSet, Row
+from services.diagnosis.evaluation.report import as_json, label, notes, svg
+from services.diagnosis.evaluation.run import Evaluation, evaluate
 from services.diagnosis.matches import DEFAULT_SCORER
 from services.knowledge.loading import upsert_by_natural_key, upsert_symptoms
 
+__all__ = ["Asked", "Evaluation", "as_json", "content_of", "evaluate_folder", "print_report", "svg"]
+
 BATCH = 200
+SHOWN = 12
+"""Groups of one division that the table for people has; the figures in JSON have all."""
 
 
-async def evaluate_folder(folder: Path, *, extra: bool, console: Console) -> dict[str, Figures]:
-    """Figures of every scorer on the gold set in `folder`. Raises Invalid for a folder that cannot be read.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`extra` adds failures that explain none of the complaints. All scorers, or those named."""
 
-    The corpus is imported as the recall importer does it, beside the symptom library; with `extra`, further failures
-    that explain none of the complaints too. No other store is touched.
+    folder: Path
+    extra: bool = False
+    scorers: Sequence[str] = ()
+
+
+async def evaluate_folder(asked: Asked, embedder: Embedder | None, *, off: str = "", console: Console) -> Evaluation:
+    """Figures on a gold set. Raises Invalid for a folder that cannot be read, and for unknown scorers.
+
+    The corpus is imported as the recall importer does it, beside the symptom library. No other store is touched.
+    Without an embedder the semantic channel is `off` for that reason.
     """
-    gold = GoldSet.read(folder)
-    files = [folder / "corpus.jsonl", *([folder / "corpus_extra.jsonl"] if extra else [])]
-    contents = [(row["_id"], content_of(row)) for file in files for row in read_rows(file)]
-    missing = set().union(*gold.relevant.values()) - dict(contents).keys()
-    if missing:
-        raise Invalid(f"qrels.tsv names {len(missing)} failures that the corpus lacks, for instance {min(missing)}.")
+    gold = GoldSet.read(asked.folder)
+    rows = {**gold.corpus, **(gold.distractors if asked.extra else {})}
+    contents = [(id_, content_of(row)) for id_, row in rows.items()]
     with tempfile.TemporaryDirectory(prefix="efi-evaluate-") as data_dir:
         settings = Settings(_env_file=None, data_dir=Path(data_dir), mongo_url="")
         async with open_store(settings):
-            with acting_as(system("evaluation")), _progress(console) as progress:
+            with acting_as(system("evaluation")), progress_on(console) as progress:
                 await _load(contents, progress)
-                return await _ask_all(gold, progress)
+                stages = Stages(progress)
+                live = await loaded_index(embedder, off, stages)
+                matches.serve(live)
+                try:
+                    return await evaluate(
+                        gold,
+                        live,
+                        await _names(),
+                        scorers=asked.scorers,
+                        with_distractors=asked.extra,
+                        progress=stages,
+                    )
+                finally:
+                    matches.serve(None)
 
 
 def content_of(row: Row) -> CardContent:
@@ -76,55 +103,75 @@ async def _load(contents: list[tuple[str, CardContent]], progress: Progress) -> 
         progress.advance(task, len(batch))
 
 
-async def _ask_all(gold: GoldSet, progress: Progress) -> dict[str, Figures]:
-    live = LiveIndex()
-    await live.load()
-    matches.serve(live)
-    try:
-        cards = FailureCard.get_pymongo_collection().find({}, {"natural_key": 1})
-        names = {card["_id"]: card["natural_key"] async for card in cards}
-        results: dict[str, Figures] = {}
-        for scorer in matches.scorers():
-            task = progress.add_task(scorer, total=None)
-
-            def show(done: int, total: int, task: Any = task) -> None:
-                progress.update(task, completed=done, total=total)
-
-            results[scorer] = await evaluate(gold, scorer, names, show)
-        return results
-    finally:
-        matches.serve(None)
+async def _names() -> dict[str, str]:
+    """Card id -> id in the corpus."""
+    cards = FailureCard.get_pymongo_collection().find({}, {"natural_key": 1})
+    return {card["_id"]: card["natural_key"] async for card in cards}
 
 
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console)
+def print_report(evaluation: Evaluation, console: Console) -> None:
+    """For people: all methods in one table, then where the default scorer is strong and where it is weak."""
+    console.print(_table(evaluation))
+    for note in notes(evaluation):
+        console.print(f"· {note}", highlight=False, soft_wrap=True)
+    console.print(_groups(evaluation))
 
 
-def as_json(results: dict[str, Figures]) -> dict[str, Any]:
-    return {**{scorer: figures.as_json() for scorer, figures in results.items()}, "default": DEFAULT_SCORER}
-
-
-def table(results: dict[str, Figures]) -> Table:
-    """For people: one column for each scorer."""
-    shown = Table(title="Complaints to known failures", title_justify="left")
+def _table(evaluation: Evaluation) -> Table:
+    gold = evaluation.gold
+    title = f"{len(gold.answerable)} complaints with a known failure, {len(gold.unanswerable)} without"
+    shown = Table(title=title, title_justify="left")
     shown.add_column("")
-    for scorer in results:
-        shown.add_column(f"{scorer} (default)" if scorer == DEFAULT_SCORER else scorer, justify="right")
-    for label, value_of in _LINES:
-        values = [value_of(figures) for figures in results.values()]
-        shown.add_row(label, *("–" if value is None else f"{value:.3f}" for value in values))
+    for heading, _ in _COLUMNS:
+        shown.add_column(heading, justify="right")
+    kind = None
+    for method in evaluation.methods.values():
+        if kind not in (None, method.kind):
+            shown.add_section()
+        kind = method.kind
+        name = label(evaluation, method)
+        name = f"{name} (default)" if method.name == DEFAULT_SCORER else name
+        shown.add_row(name, *_cells(value_of(method.figures) for _, value_of in _COLUMNS))
     return shown
 
 
-_LINES: list[tuple[str, Callable[[Figures], float | None]]] = [
-    ("hit@1", lambda figures: figures.hit_1),
-    ("hit@3", lambda figures: figures.hit_3),
-    ("hit@10", lambda figures: figures.hit_10),
-    ("MRR", lambda figures: figures.mrr),
-    ("nDCG@10", lambda figures: figures.ndcg_10),
-    ("AUROC, known or not", lambda figures: figures.auroc_nomatch),
-    ("calibration error (ECE)", lambda figures: figures.ece),
-    ("no known failure, but the top score\nreaches the median right one", lambda figures: figures.fools_typical),
-    ("… reaches 95 % of the right ones", lambda figures: figures.fools_most),
+def _groups(evaluation: Evaluation) -> Table:
+    method = evaluation.believable
+    shown = Table(title=f"{label(evaluation, method)}, by group (* few complaints)", title_justify="left")
+    shown.add_column("")
+    for heading in ("n", "hit@1", "90 % interval", "hit@3", "hit@10", "nDCG@10", "without", "abstained\nrightly"):
+        shown.add_column(heading, justify="right")
+    for division, found in evaluation.groups(method).items():
+        shown.add_section()
+        for group in found[:SHOWN]:
+            ranks = group.ranks
+            interval = "–" if group.hit_1_interval is None else "{:.2f} to {:.2f}".format(*group.hit_1_interval)
+            hit_1, *others = _cells((ranks.hit_1, ranks.hit_3, ranks.hit_10, ranks.ndcg_10))
+            name = f"{division}: {group.name}{' *' if group.small else ''}"
+            tail = (str(group.unanswerable), *_cells([group.abstained_rightly]))
+            shown.add_row(name, str(group.answerable), hit_1, interval, *others, *tail)
+        if len(found) > SHOWN:
+            shown.add_row(f"… and {len(found) - SHOWN} smaller", *[""] * 8)
+    return shown
+
+
+def _cells(values: Iterable[float | None]) -> list[str]:
+    return ["–" if value is None else f"{value:.3f}" for value in values]
+
+
+_COLUMNS: list[tuple[str, Callable[[Figures], float | None]]] = [
+    ("hit@1", lambda figures: figures.ranks.hit_1),
+    ("hit@3", lambda figures: figures.ranks.hit_3),
+    ("hit@10", lambda figures: figures.ranks.hit_10),
+    ("MRR", lambda figures: figures.ranks.mrr),
+    ("nDCG@10", lambda figures: figures.ranks.ndcg_10),
+    ("strict\nhit@1", lambda figures: figures.strict.hit_1),
+    ("strict\nnDCG@10", lambda figures: figures.strict.ndcg_10),
+    ("AUROC,\nno match", lambda figures: figures.auroc_nomatch),
+    ("ECE", lambda figures: figures.ece),
+    ("Brier", lambda figures: figures.brier),
+    ("abstention\nprecision", lambda figures: figures.abstention_precision),
+    ("abstention\nrecall", lambda figures: figures.abstention_recall),
+    ("fooled,\ntypical", lambda figures: figures.fools_typical),
+    ("fooled,\nmost", lambda figures: figures.fools_most),
 ]

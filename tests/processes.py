@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 def environment(data_dir: Path, **changes: str) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("EFI_")}
-    settings = {"EFI_DATA_DIR": str(data_dir), "EFI_PORT": "0", "EFI_SEED": "false"}
+    settings = {"EFI_DATA_DIR": str(data_dir), "EFI_PORT": "0", "EFI_SEED": "false", "EFI_EMBEDDER": "hashing"}
     return clean | settings | {"PYTHONWARNINGS": "error"} | changes
 
 

@@ -91,6 +91,7 @@ def settings_for_tests(url: str, database: str, data_dir: Any, **changes: Any) -
         "admin_password": PASSWORD,
         "seed": False,
         "process_events": False,
+        "embedder": "hashing",
     }
     return Settings(_env_file=None, **(chosen | changes))
 

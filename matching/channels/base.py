@@ -41,6 +41,10 @@ class Channel(ABC):
     off: str | None = None
     """Why the channel cannot serve, None while it can."""
 
+    def off_for(self, query: Query) -> str | None:
+        """Why the channel cannot serve this query, None if it can."""
+        return self.off
+
     @abstractmethod
     def add(self, slot: int, card: CardRecord) -> None:
         """Takes in a card under a slot that is new and greater than all before it."""

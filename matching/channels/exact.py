@@ -83,8 +83,16 @@ class ExactChannel(Channel):
 
     def explain(self, query: Query, slot: int) -> list[Reason]:
         matches = self._matches(query, slot)
-        parts = [(_sentence(asked, own, credit), credit * weight) for asked, own, credit, weight in matches if credit]
-        return share_out(self.name, self._total(matches), parts)
+        found = [match for match in matches if match[2]]
+        parts = [(_sentence(asked, own, credit), credit * weight) for asked, own, credit, weight in found]
+        missing = [
+            (f"code {asked} of the complaint is not among the card's", weight)
+            for asked, _, credit, weight in matches
+            if found and not credit
+        ]
+        # What a card loses is the difference to one that is asked for nothing but what it has.
+        whole, total = self._total(found), self._total(matches)
+        return share_out(self.name, whole, parts) + share_out(self.name, total - whole, missing)
 
     def _matches(self, query: Query, slot: int) -> list[tuple[Code, Code | None, float, float]]:
         """Per asked code: the card's closest code, its credit, and the asked code's rarity."""

@@ -9,8 +9,9 @@ from matching.channels.base import Channel, Hits, share_out
 from matching.query import Query
 from matching.records import CardRecord, Relation, Symptom
 from matching.results import Reason
+from matching.spelling import Vocabulary
 from matching.storage import rarity
-from matching.text import spelled_terms, words
+from matching.text import spelled_terms, terms, words
 
 NEIGHBOUR_DECAY = 0.5
 """A symptom reached over one symptom-to-symptom edge counts half."""
@@ -19,10 +20,29 @@ WINDOW_SLACK = 3
 """Words that may stand between those of a symptom's wording."""
 
 
+class _Wordings:
+    """The terms of all symptom wordings, as a vocabulary that a misspelt word may be read from."""
+
+    def __init__(self) -> None:
+        self.terms: list[str] = []
+        self._counts: dict[str, int] = {}
+
+    def frequency(self, term: str) -> int:
+        return self._counts.get(term, 0)
+
+    def count(self, wording: Iterable[str], by: int) -> None:
+        for term in wording:
+            if term not in self._counts:
+                self.terms.append(term)
+            self._counts[term] = self._counts.get(term, 0) + by
+
+
 class GraphChannel(Channel):
     name = "graph"
 
     def __init__(self, symptoms: Iterable[Symptom] = (), relations: Iterable[Relation] = ()) -> None:
+        self.wordings = _Wordings()
+        self.spelling = Vocabulary(self.wordings)
         self._names: dict[str, str] = {}
         self._phrases: dict[str, list[tuple[frozenset[str], str]]] = defaultdict(list)
         self._edges: dict[str, dict[str, float]] = defaultdict(dict)
@@ -34,6 +54,10 @@ class GraphChannel(Channel):
         for relation in relations:
             self.put_relation(relation)
 
+    def adopt(self, library: "GraphChannel") -> None:
+        """Takes over the symptoms and edges of another channel, in place of its own; the cards stay."""
+        self._names, self._phrases, self._edges = library._names, library._phrases, library._edges
+
     def put_symptom(self, symptom: Symptom) -> None:
         """Adds or replaces a symptom of the library."""
         self.drop_symptom(symptom.code)
@@ -41,11 +65,16 @@ class GraphChannel(Channel):
         for wording in {_telling(text) for text in (symptom.name, *symptom.synonyms)}:
             if wording:
                 self._phrases[min(wording)].append((wording, symptom.code))
+                self.wordings.count(wording, 1)
+        self.spelling.follow()
 
     def drop_symptom(self, code: str) -> None:
         if self._names.pop(code, None) is not None:
             for first, phrases in list(self._phrases.items()):
-                self._phrases[first] = [phrase for phrase in phrases if phrase[1] != code]
+                kept = [phrase for phrase in phrases if phrase[1] != code]
+                for wording, _ in set(phrases) - set(kept):
+                    self.wordings.count(wording, -1)
+                self._phrases[first] = kept
 
     def put_relation(self, relation: Relation) -> None:
         """Adds or replaces an edge. Its pull: half the weight without evidence, more with every repair."""
@@ -82,13 +111,18 @@ class GraphChannel(Channel):
             query.memo["symptoms"] = found
         return query.memo["symptoms"]
 
+    def hints(self, query: Query) -> dict[str, str]:
+        """Terms of the names of the symptoms that the complaint states or describes, each with that name."""
+        symptoms = (code for code, strength in self.symptoms_in(query).items() if strength == 1 and code in self._names)
+        return {term: self._names[code] for code in symptoms for term in terms(self._names[code])}
+
     def symptom_name(self, code: str) -> str:
         return self._names.get(code, code)
 
     def _spot(self, query: Query) -> list[str]:
         positions: dict[str, list[int]] = defaultdict(list)
         for position, term in enumerate(query.terms):
-            positions[term].append(position)
+            positions[query.read(term)].append(position)
         return [
             code
             for term in positions
@@ -105,6 +139,8 @@ class GraphChannel(Channel):
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
         reached = self._reach(query)
+        if not reached:
+            return np.zeros(len(slots), dtype=np.float32)
         return np.array([_noisy_or(reached.get(int(slot), [])) for slot in slots], dtype=np.float32)
 
     def explain(self, query: Query, slot: int) -> list[Reason]:

@@ -15,9 +15,13 @@ from matching.language import telling
 from matching.query import Query
 from matching.records import CardRecord
 from matching.results import Reason
+from matching.spelling import Vocabulary, common_word
 from matching.text import terms
 
 K1, B = 1.5, 0.5
+
+HINT_WEIGHT = 0.3
+"""Of the words of a symptom that the complaint describes in others, beside 1 for its own words."""
 
 FIELD_WEIGHTS = {
     "title": 1.5,
@@ -59,9 +63,11 @@ class KeywordChannel(Channel):
 
     def __init__(self) -> None:
         self.engine = Bm25(K1, B)
+        self.spelling = Vocabulary(self.engine)
 
     def add(self, slot: int, card: CardRecord) -> None:
         self.engine.add(slot, weighted_terms(card))
+        self.spelling.follow()
 
     def remove(self, slot: int, card: CardRecord) -> None:
         self.engine.remove(slot)
@@ -84,8 +90,12 @@ class KeywordChannel(Channel):
         parts = self.engine.parts(asked, slot)
         if asked.ceiling <= 0 or not parts:
             return []
-        named = [(f"“{query.surface(term)}”", weight) for term, weight in parts]
+        named = [(_named(query, term), weight) for term, weight in parts]
         return share_out(self.name, sum(weight for _, weight in parts) / asked.ceiling, named)
+
+    def ceiling(self, query: Query) -> float:
+        """The greatest BM25 the complaint could reach, by which scores are divided; 0 for one without terms."""
+        return self._ask(query).ceiling
 
     def _ask(self, query: Query) -> Asked:
         """The complaint's terms, damped where they repeat and where every owner writes them.
@@ -93,6 +103,23 @@ class KeywordChannel(Channel):
         Terms no card has count for the ceiling: a complaint the knowledge does not speak of must not look covered.
         """
         if self.name not in query.memo:
-            weights = {term: math.sqrt(count) * telling(term) for term, count in query.term_counts.items()}
+            weights: Counter[str] = Counter()
+            for term, count in query.term_counts.items():
+                correction = query.corrections.get(term)
+                read, trust = (term, 1.0) if correction is None else (correction.term, correction.trust)
+                weights[read] += trust * math.sqrt(count) * telling(read)
+            for term in query.hints:
+                if term not in weights:
+                    weights[term] = HINT_WEIGHT * telling(term)
             query.memo[self.name] = self.engine.ask(weights)
         return query.memo[self.name]
+
+
+def _named(query: Query, term: str) -> str:
+    """How a term came into the question: written so, misspelt, or meant by a symptom."""
+    if term in query.term_counts:
+        return f"“{query.surface(term)}”"
+    for written, correction in query.corrections.items():
+        if correction.term == term:
+            return f"“{query.surface(written)}” read as “{correction.word}”"
+    return f"“{common_word(term)}” for the symptom “{query.hints[term]}”"

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from matching.channels.base import Channel, Hits
-from matching.embedding import Embedder, unit_rows
+from matching.embedding import Embedder, EmbeddingFailed, unit_rows
 from matching.query import Query
 from matching.records import CardRecord
 from matching.results import Reason
@@ -22,7 +22,7 @@ def card_text(card: CardRecord) -> str:
 
 
 class SemanticChannel(Channel):
-    """`off` tells why it cannot serve when there is no embedder. Cards await their vector until `set_vectors`."""
+    """`off` tells why it cannot serve when there is no embedder. Slots in `pending` await their `set_vectors`."""
 
     name = "semantic"
 
@@ -30,7 +30,7 @@ class SemanticChannel(Channel):
         self.embedder = embedder
         self.off = None if embedder is not None else "no embedding model is installed"
         self.store = VectorStore(embedder.dimension if embedder is not None else 0)
-        self.pending: dict[int, str] = {}
+        self.pending: set[int] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the embedder, which is put in again by who loads the channel."""
@@ -41,13 +41,14 @@ class SemanticChannel(Channel):
             return
         if card.vector_model == self.embedder.name and np.shape(card.vector) == (self.embedder.dimension,):
             self.store.put(slot, unit_rows(np.asarray(card.vector)[None, :])[0])
-        elif text := card_text(card):
-            self.pending[slot] = text
+        elif card_text(card):
+            self.pending.add(slot)
 
     def set_vectors(self, slots: list[int], vectors: np.ndarray) -> None:
         """Stores embeddings made outside the lock; slots whose card has gone meanwhile are passed over."""
         for slot, vector in zip(slots, unit_rows(vectors), strict=True):
-            if self.pending.pop(slot, None) is not None:
+            if slot in self.pending:
+                self.pending.discard(slot)
                 self.store.put(slot, vector)
 
     def vector(self, slot: int) -> np.ndarray | None:
@@ -55,25 +56,51 @@ class SemanticChannel(Channel):
         return self.store.get(slot)
 
     def remove(self, slot: int, card: CardRecord) -> None:
-        self.pending.pop(slot, None)
+        self.pending.discard(slot)
         self.store.drop(slot)
 
     def prepare(self, query: Query) -> None:
         """Embeds the case; called before the index is locked, since a model takes milliseconds."""
-        if self.embedder is not None and query.case.text.strip():
-            query.memo[self.name] = unit_rows(self.embedder.embed([query.case.text]))[0]
+        self._wanted(query)
+
+    def off_for(self, query: Query) -> str | None:
+        wanted = self._embedded(query)
+        return wanted if isinstance(wanted, str) else self.off
+
+    def understands(self, query: Query) -> bool:
+        """Whether the case has a meaning this channel can compare: text, and not only signs the model does not know."""
+        wanted = self._wanted(query)
+        return wanted is not None and bool(wanted.any())
+
+    def _wanted(self, query: Query) -> np.ndarray | None:
+        """The case's vector by this channel's embedder; None without an embedder or text, or if embedding failed."""
+        wanted = self._embedded(query)
+        return None if isinstance(wanted, str) else wanted
+
+    def _embedded(self, query: Query) -> np.ndarray | str | None:
+        """The case's vector, or why there is none although it has text; asked of the embedder once."""
+        if self.embedder is None or not query.case.text.strip():
+            return None
+        # A query prepared before the embedder was exchanged holds a vector of the former one.
+        key = f"{self.name}:{self.embedder.name}"
+        if key not in query.memo:
+            try:
+                query.memo[key] = unit_rows(self.embedder.embed_question(query.case.text)[None, :])[0]
+            except EmbeddingFailed as failed:
+                query.memo[key] = str(failed)
+        return query.memo[key]
 
     def typical(self, query: Query) -> float:
         """Mean cosine of the case with all cards: how far it speaks their language at all."""
-        wanted = query.memo.get(self.name)
+        wanted = self._wanted(query)
         return 0.0 if wanted is None else self.store.typical(wanted)
 
     def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
-        wanted = query.memo.get(self.name)
+        wanted = self._wanted(query)
         return Hits.none() if wanted is None else Hits.of(*self.store.search(wanted, limit, allowed, favoured))
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
-        wanted = query.memo.get(self.name)
+        wanted = self._wanted(query)
         if wanted is None:
             return np.zeros(len(slots), dtype=np.float32)
         # Opposite meaning is no evidence against a card, and rounding may pass 1.

@@ -56,7 +56,8 @@ class SignatureChannel(Channel):
             return 0.0, []
         if digest == self._digest(query):
             return 1.0, []
-        if signature is None:
+        # Made up of symptoms and codes alone, a signature would only repeat what their own channels say.
+        if signature is None or query.case.signature is None:
             return 0.0, []
         agreement, fields = signature_agreement(query.signature, signature)
         return AGREEMENT_CEILING * agreement, fields

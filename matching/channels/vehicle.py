@@ -99,6 +99,7 @@ class _Group:
 
     def fits(self, year: int | None) -> np.ndarray:
         """VehicleFit of every row for a vehicle of this make and model."""
+        year = min(max(year, OPEN_START), OPEN_END) if year is not None else None
         first, last = self.first.data.astype(np.int32), self.last.data.astype(np.int32)
         if year is None:
             return np.full(len(first), VehicleFit.model, dtype=np.int8)

@@ -1,6 +1,7 @@
 """What every scorer promises: a score in [0, 1] per card and contributions that add up to it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +24,11 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A scorer's judgement. `shares[source][i]` is what a source adds to `scores[i]`; the shares sum to it."""
+    """A scorer's judgement. `shares[source][i]` is what a source adds to `scores[i]`; the shares sum to it.
+
+    `inputs[name][i]` is what the scorer knew of the i-th card, `shared` what it took from all of them together: what
+    `Scorer.again` needs to give the same scores once more, without the index of that moment.
+    """
 
     scores: np.ndarray
     shares: dict[str, np.ndarray]
@@ -31,6 +36,8 @@ class Verdict:
     probabilities: np.ndarray | None = None
     none_probability: float | None = None
     abstained: bool | None = None
+    inputs: dict[str, np.ndarray] = field(default_factory=dict)
+    shared: dict[str, float] = field(default_factory=dict)
 
 
 class Scorer(Protocol):
@@ -45,3 +52,12 @@ class Scorer(Protocol):
         ...
 
     def judge(self, sheet: Sheet) -> Verdict: ...
+
+    def again(
+        self, cards: Sequence[Mapping[str, float]], shared: Mapping[str, float], embedder: str | None
+    ) -> tuple[list[float], float | None]:
+        """Scores of cards and P(none), from the `inputs` and the `shared` of an earlier verdict of the same version.
+
+        `embedder` names the index's embedder of that time. Raises KeyError if something is not among what was kept.
+        """
+        ...

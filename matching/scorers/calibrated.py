@@ -7,7 +7,8 @@ weights come from a small JSON file; see `matching.models` and `matching.trainin
 """
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -26,19 +27,29 @@ NO_EVIDENCE = 0.5
 """Stands in for the lower bound of success of a card without evidence: it neither helps nor harms."""
 
 CARD_FEATURES = {
-    "keyword_share": "keyword",
     "keyword": "keyword",
     "semantic": "semantic",
     "exact": "exact",
     "signature": "signature",
     "graph": "graph",
+    "condition": "condition",
     "evidence": "evidence",
     **{f"vehicle_{fit.name}": "vehicle" for fit in VehicleFit},
 }
-"""Feature of a card -> the source its contribution is shown under."""
+"""Feature of a card -> the source its contribution is shown under.
 
-NONE_FEATURES = ("constant", "keyword_best", "typical")
-"""Features of the answer "none": 1; the best keyword score; the mean cosine to all cards."""
+`keyword` is the channel's score times the root of the complaint's ceiling, BM25 over the root of the most it could be:
+words shared by chance grow with the root of a text's length, so this reads alike for ten words and for three hundred.
+"""
+
+NONE_FEATURES = ("constant", "typical")
+"""Features of the answer "none": 1; the mean cosine to all cards."""
+
+RANGED = frozenset({"typical"})
+"""Features that are not believed beyond what was seen in learning: they change with the cards, not with the case."""
+
+LOG_TOTAL = "log_total"
+"""Log of the weight of all cards and of "none": all that a probability takes from the cards beside its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +113,18 @@ def _weights(entry: Mapping[str, Any]) -> Weights:
 def features(sheet: Sheet) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Columns of card features over the sheet, and the features of "none"."""
     channels = sheet.channels
-    keyword = channels["keyword"].astype(float)
-    best = float(keyword.max(initial=0.0))
-    columns = {name: channels[name].astype(float) for name in ("semantic", "exact", "signature", "graph")}
-    columns["keyword"] = keyword
-    columns["keyword_share"] = keyword / best if best > 0 else keyword
+    columns = {name: channels[name].astype(float) for name in ("semantic", "exact", "signature", "graph", "condition")}
+    ceiling = sheet.index.keyword.ceiling(sheet.query)
+    columns["keyword"] = channels["keyword"].astype(float) * math.sqrt(max(ceiling, 0.0))
     columns["evidence"] = np.nan_to_num(sheet.index.evidence[sheet.slots].astype(float), nan=NO_EVIDENCE) - NO_EVIDENCE
     fits = sheet.index.vehicle.fits(sheet.query)[sheet.slots]
     columns |= {f"vehicle_{fit.name}": (fits == fit).astype(float) for fit in VehicleFit}
-    return columns, {"constant": 1.0, "keyword_best": best, "typical": sheet.index.semantic.typical(sheet.query)}
+    return columns, {"constant": 1.0, "typical": sheet.index.semantic.typical(sheet.query)}
 
 
 class CalibratedScorer:
     name = "calibrated"
-    channels = ("signature", "exact", "keyword", "semantic", "vehicle", "graph")
+    channels = ("signature", "exact", "keyword", "semantic", "vehicle", "graph", "condition")
 
     def __init__(self, model: CalibratedModel | None = None) -> None:
         self.model = model if model is not None else CalibratedModel.shipped()
@@ -125,21 +134,37 @@ class CalibratedScorer:
         return False
 
     def judge(self, sheet: Sheet) -> Verdict:
-        embedder = sheet.index.embedder
+        embedder = sheet.index.embedder_for(sheet.query)
         _, weights = self.model.variant(embedder.name if embedder is not None else None)
         columns, none = features(sheet)
-        terms = {name: weight * _within(weights, name, columns[name]) for name, weight in weights.card.items()}
+        terms = _terms(weights, weights.card, columns)
         strengths = sum(terms.values(), start=np.zeros(len(sheet.slots)))
-        against = float(sum(weight * _within(weights, name, none[name]) for name, weight in weights.none.items()))
-        probabilities, none_probability, rivals = _compete(strengths, against)
+        against = float(sum(_terms(weights, weights.none, none).values()))
+        probabilities, none_probability, rivals, total = _compete(strengths, against)
         return Verdict(
             scores=probabilities,
             shares=_shares(terms, strengths, rivals, probabilities),
-            match_types=_match_types(columns),
+            match_types=_match_types(sheet.channels),
             probabilities=probabilities,
             none_probability=none_probability,
             abstained=none_probability > self.model.abstain_above,
+            inputs={name: columns[name] for name in weights.card},
+            shared={**{name: none[name] for name in weights.none}, LOG_TOTAL: total},
         )
+
+    def again(
+        self, cards: Sequence[Mapping[str, float]], shared: Mapping[str, float], embedder: str | None
+    ) -> tuple[list[float], float | None]:
+        _, weights = self.model.variant(embedder)
+        strengths = [sum(_terms(weights, weights.card, card).values()) for card in cards]
+        against = sum(_terms(weights, weights.none, shared).values())
+        scores = [float(np.exp(strength - shared[LOG_TOTAL])) for strength in strengths]
+        return scores, float(np.exp(against - shared[LOG_TOTAL]))
+
+
+def _terms(weights: Weights, chosen: Mapping[str, float], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What each feature adds to the strength."""
+    return {name: weight * _within(weights, name, values[name]) for name, weight in chosen.items()}
 
 
 def _within(weights: Weights, name: str, values: Any) -> Any:
@@ -148,25 +173,21 @@ def _within(weights: Weights, name: str, values: Any) -> Any:
     return np.clip(values, low, high)
 
 
-def _compete(strengths: np.ndarray, against: float) -> tuple[np.ndarray, float, np.ndarray]:
-    """Probabilities of the cards, of "none", and per card the log of all its rivals' weight, "none" included."""
+def _compete(strengths: np.ndarray, against: float) -> tuple[np.ndarray, float, np.ndarray, float]:
+    """Probabilities of the cards, of "none", per card the log of all its rivals' weight, "none" included, and the log
+    of the weight of all."""
     peak = max(against, float(strengths.max(initial=against)))
     weights, none = np.exp(strengths - peak), np.exp(against - peak)
     total = none + weights.sum()
     others = np.maximum(total - weights, np.finfo(float).tiny)
-    return weights / total, float(none / total), np.log(others) + peak
+    return weights / total, float(none / total), np.log(others) + peak, float(np.log(total) + peak)
 
 
-def _match_types(columns: dict[str, np.ndarray]) -> list[MatchType]:
-    rows = zip(columns["exact"], columns["signature"], columns["semantic"], columns["keyword"], strict=True)
-    return [
-        MatchType.exact
-        if exact > 0.5 or signature == 1
-        else MatchType.semantic
-        if semantic > keyword
-        else MatchType.partial
-        for exact, signature, semantic, keyword in rows
-    ]
+def _match_types(channels: Mapping[str, np.ndarray]) -> list[MatchType]:
+    exact = (channels["exact"] > 0.5) | (channels["signature"] == 1)
+    kinds = np.select([exact, channels["semantic"] > channels["keyword"]], [0, 1], 2)
+    types = (MatchType.exact, MatchType.semantic, MatchType.partial)
+    return [types[kind] for kind in kinds.tolist()]
 
 
 def _shares(

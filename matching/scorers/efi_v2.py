@@ -17,6 +17,7 @@ Where the spec leaves a choice:
 - Scores are kept within [0, 1]: an incompatible vehicle alone would make a card negative.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -30,6 +31,7 @@ FAST_PATH_ABOVE = 0.95
 SEMANTIC_FACTOR = 0.85
 VEHICLE_BOOST, VEHICLE_PENALTY = 0.1, -0.2
 FloatOrArray = TypeVar("FloatOrArray", float, np.ndarray)
+SAME_SIGNATURE, EFFECTIVENESS = "same_signature", "effectiveness"
 WEIGHTS = {"exact": 0.4, "overlap": 0.3, "semantic": 0.2, "vehicle": 0.1}
 
 
@@ -56,6 +58,7 @@ class EfiV2Scorer:
         identical = sheet.channels["signature"] > FAST_PATH_ABOVE
         if identical.any():
             return _fast_path(identical)
+        effectiveness = sheet.index.effectiveness[sheet.slots].astype(float)
         literal = sheet.index.exact.literal(sheet.query, sheet.slots)
         fits = sheet.index.vehicle.fits(sheet.query)[sheet.slots]
         stages = {
@@ -66,7 +69,7 @@ class EfiV2Scorer:
                 [fits >= VehicleFit.make, fits <= VehicleFit.other_year], [VEHICLE_BOOST, VEHICLE_PENALTY], 0.0
             ),
         }
-        multiplier = effectiveness_multiplier(sheet.index.effectiveness[sheet.slots].astype(float))
+        multiplier = effectiveness_multiplier(effectiveness)
         shares = {name: WEIGHTS[name] * stage * multiplier for name, stage in stages.items()}
         total = sum(shares.values())
         scores = np.clip(total, 0.0, 1.0)
@@ -76,9 +79,21 @@ class EfiV2Scorer:
             MatchType.exact if is_exact else MatchType.semantic if leads and share > 0 else MatchType.partial
             for is_exact, leads, share in zip(literal, semantic_leads, shares["semantic"], strict=True)
         ]
-        return Verdict(scores, shares, types)
+        return Verdict(scores, shares, types, inputs={**stages, EFFECTIVENESS: effectiveness})
+
+    def again(
+        self, cards: Sequence[Mapping[str, float]], shared: Mapping[str, float], embedder: str | None
+    ) -> tuple[list[float], float | None]:
+        return [_of_stages(card) for card in cards], None
+
+
+def _of_stages(card: Mapping[str, float]) -> float:
+    if SAME_SIGNATURE in card:
+        return card[SAME_SIGNATURE]
+    total = ensemble(*(card[stage] for stage in WEIGHTS), card[EFFECTIVENESS])
+    return float(np.clip(total, 0.0, 1.0))
 
 
 def _fast_path(identical: np.ndarray) -> Verdict:
     scores = identical.astype(float)
-    return Verdict(scores, {"signature": scores}, [MatchType.exact] * len(scores))
+    return Verdict(scores, {"signature": scores}, [MatchType.exact] * len(scores), inputs={SAME_SIGNATURE: scores})

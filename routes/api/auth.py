@@ -11,13 +11,13 @@ from app import clock
 from app.security import Role
 from models.types import Strict
 from routes.api.deps import CurrentActor, CurrentSettings
-from routes.api.http import api_router
+from routes.api.http import ApiRoute, api_router
 from routes.api.problems import problems
 from routes.api.schemas import Out
 from services.accounts import sessions, users
 
 # Failed attempts must stay counted, so these routes do not run in one transaction.
-router = api_router("/auth", tag="auth", transactional=False)
+router = api_router("/auth", tag="auth", route_class=ApiRoute)
 
 Password = Annotated[SecretStr, Field(min_length=1, max_length=200)]
 NewPassword = Annotated[SecretStr, Field(min_length=users.SHORTEST_PASSWORD, max_length=200)]

@@ -180,6 +180,8 @@ class CardOut(CardContent):
     deprecated_at: UtcDatetime | None
     deprecation_reason: str
     successor_id: str | None
+    merged_into: str | None = Field(description="The card that stands for this one since both were merged.")
+    merged_from: list[str] = Field(description="Cards that were merged into this one, latest first.")
     version_history: list[VersionEntry] = Field(description="The last 200 versions, oldest first.")
     synced_to_network: bool
     last_sync_at: UtcDatetime | None

@@ -16,7 +16,7 @@ from models.event import EfiEvent, EventType, HandlerResult
 from models.record import ActorRef
 from models.types import Strict
 from routes.api.deps import PageQuery
-from routes.api.http import api_router
+from routes.api.http import ApiRoute, api_router
 from routes.api.problems import problems
 from routes.api.schemas import Out, PageOut
 from services.events import log
@@ -24,7 +24,7 @@ from services.events.log import EventFilter
 from services.events.processor import Processor
 
 # Handlers commit one by one, and a failure must leave its trace: no transaction around a request.
-router = api_router("/efi/events", tag="events", transactional=False)
+router = api_router("/efi/events", tag="events", route_class=ApiRoute)
 
 RETRY_MILLISECONDS = 1000
 

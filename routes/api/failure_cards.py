@@ -25,6 +25,7 @@ from routes.api.card_schemas import (
     content_of_body,
 )
 from routes.api.deps import CurrentActor, IfMatch, OptionalIfMatch, PageQuery, etag
+from routes.api.duplicate_schemas import WrittenCardOut
 from routes.api.http import api_router
 from routes.api.problems import problems
 from routes.api.schemas import PageOut
@@ -85,10 +86,18 @@ def _shown(card: FailureCard, actor: CurrentActor, response: Response) -> CardOu
     return CardOut.of(card, inside=access.sees_every_card(actor))
 
 
+async def _compared(card: FailureCard, actor: CurrentActor, response: Response) -> WrittenCardOut:
+    etag(response, card.edition)
+    return await WrittenCardOut.compared(card, inside=access.sees_every_card(actor))
+
+
 @router.post("", status_code=201)
-async def create_failure_card(body: CardBody, actor: CurrentActor, response: Response) -> CardOut:
-    """Write a card. It is a draft until it has been submitted and an expert has approved it."""
-    return _shown(await cards.create(content_of_body(body)), actor, response)
+async def create_failure_card(body: CardBody, actor: CurrentActor, response: Response) -> WrittenCardOut:
+    """Write a card. It is a draft until it has been submitted and an expert has approved it.
+
+    `near_duplicates` tells which cards may describe the same failure.
+    """
+    return await _compared(await cards.create(content_of_body(body)), actor, response)
 
 
 @router.get("")
@@ -106,16 +115,16 @@ async def get_failure_card(card: CurrentCard, actor: CurrentActor, response: Res
 @router.put("/{failure_id}", responses=problems(404, 409, 412, 428))
 async def update_failure_card(
     card: CurrentCard, body: CardEdit, edition: IfMatch, actor: CurrentActor, response: Response
-) -> CardOut:
+) -> WrittenCardOut:
     """Replace the content; a real change makes a new version. Technicians edit their own drafts, experts any card."""
     edited = await cards.edit(card, content_of_body(body), edition=edition, summary=body.change_summary)
-    return _shown(edited, actor, response)
+    return await _compared(edited, actor, response)
 
 
 @router.post("/{failure_id}/submit", responses=problems(404, 409, 412))
-async def submit_failure_card(card: CardAsRead, actor: CurrentActor, response: Response) -> CardOut:
+async def submit_failure_card(card: CardAsRead, actor: CurrentActor, response: Response) -> WrittenCardOut:
     """Ask the experts to review a draft."""
-    return _shown(await lifecycle.submit(card), actor, response)
+    return await _compared(await lifecycle.submit(card), actor, response)
 
 
 @router.post("/{failure_id}/approve", responses=problems(404, 409, 412))

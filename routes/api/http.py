@@ -26,6 +26,7 @@ from services.knowledge.network import peers
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_SURROGATE = re.compile(rb"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
 _JSON = re.compile(r"application/([a-z0-9.!#$&^_-]+\+)?json")
 _KEY_PARAMETER = {
     "name": "Idempotency-Key",
@@ -134,6 +135,15 @@ class TransactionalRoute(ApiRoute):
         return await _once(key, request, answer)
 
 
+class QuestionRoute(TransactionalRoute):
+    """A POST that asks: it needs no transaction around it, unless an Idempotency-Key wants its answer kept."""
+
+    async def run(self, request: "_ReadRequest", answer: Handler) -> Response:
+        if "idempotency-key" in request.headers:
+            return await super().run(request, answer)
+        return await answer(request)
+
+
 async def _once(key: str, request: "_ReadRequest", answer: Handler) -> Response:
     settings: Settings = request.app.state.settings
     body = await request.body()
@@ -191,13 +201,22 @@ class _ReadRequest(Request):
 
 
 def parse_json(raw: bytes) -> Any:
-    """Parse strictly (RFC 8259): no NaN, no infinities, no name twice in one object. Raises Malformed."""
+    """Parse strictly (RFC 7493): no NaN, no infinities, no name twice in one object, no half of a surrogate pair.
+
+    Raises Malformed.
+    """
     try:
-        return json.loads(raw, parse_constant=_refuse_constant, object_pairs_hook=_unique_names)
+        parsed = json.loads(raw, parse_constant=_refuse_constant, object_pairs_hook=_unique_names)
+        if _SURROGATE.search(raw):
+            # Pairs have become characters by now. A half is no text: nothing could store or answer it.
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Malformed("The body is not JSON: a string holds half of a surrogate pair.") from None
     except RecursionError:
         raise Malformed("The JSON is nested too deeply.") from None
     except ValueError as error:  # covers JSONDecodeError, bytes that are no UTF-8, and numbers without end
         raise Malformed(f"The body is not JSON: {error}.", errors=[{"field": "body", "rule": str(error)}]) from None
+    return parsed
 
 
 def _refuse_constant(name: str) -> Any:
@@ -212,13 +231,9 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def api_router(prefix: str, *, tag: str, transactional: bool = True) -> APIRouter:
+def api_router(prefix: str, *, tag: str, route_class: type[ApiRoute] = TransactionalRoute) -> APIRouter:
     """A router for `/api` + `prefix`. Every route needs a row in the table of permissions.
 
-    `transactional=False` leaves transactions to the services: for work whose failures must leave a trace.
+    A bare ApiRoute leaves transactions to the services: for work whose failures must leave a trace.
     """
-    return APIRouter(
-        prefix=f"/api{prefix}",
-        tags=[tag],
-        route_class=TransactionalRoute if transactional else ApiRoute,
-    )
+    return APIRouter(prefix=f"/api{prefix}", tags=[tag], route_class=route_class)

@@ -10,7 +10,7 @@ from app.ids import Id
 from models.network import IncomingKind, Peer, PeerContent, RefusedItem, Trust
 from models.types import UtcDatetime
 from routes.api.deps import CurrentActor, IfMatch, PageQuery, etag
-from routes.api.http import api_router
+from routes.api.http import ApiRoute, api_router
 from routes.api.problems import problems
 from routes.api.schemas import Out, PageOut
 from services.knowledge.network import identity, importing, peers, pulling
@@ -18,7 +18,7 @@ from services.knowledge.network.bundles import FORMAT, MAX_BYTES
 from services.knowledge.network.changes import DEFAULT_LIMIT, MAX_LIMIT, changes
 
 router = api_router("/network", tag="network")
-exchange = api_router("/network", tag="network", transactional=False)
+exchange = api_router("/network", tag="network", route_class=ApiRoute)
 """Where bundles go in and out: the services take a transaction for each, and what is refused leaves its trace."""
 
 KEY_EXAMPLE = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="

@@ -102,6 +102,11 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     # matching
     "POST /api/efi/match": STAFF | SERVICE | MAKERS,
     "POST /api/efi/match-ticket/{ticket_id}": STAFF | SERVICE,
+    "GET /api/efi/match-models": CURATORS,
+    "GET /api/efi/match-models/{version}": CURATORS,
+    "POST /api/efi/match-models/{version}/activate": CURATORS,
+    "GET /api/efi/match-runs": STAFF | SERVICE | MAKERS,
+    "GET /api/efi/match-runs/{run_id}": STAFF | SERVICE | MAKERS,
     # events
     "GET /api/efi/events": CURATORS,
     "GET /api/efi/events/dead-letters": CURATORS,
@@ -120,6 +125,8 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "POST /api/efi/failure-cards/{failure_id}/reject": CURATORS,
     "POST /api/efi/failure-cards/{failure_id}/deprecate": CURATORS,
     "POST /api/efi/failure-cards/{failure_id}/discard": STAFF,
+    "GET /api/efi/failure-cards/{failure_id}/near-duplicates": STAFF | SERVICE,
+    "POST /api/efi/failure-cards/{failure_id}/merge": CURATORS,
     "GET /api/efi/failure-cards/{failure_id}/versions": STAFF | SERVICE,
     "GET /api/efi/failure-cards/{failure_id}/versions/{version}": STAFF | SERVICE,
     "GET /api/efi/failure-cards/{failure_id}/diff": STAFF | SERVICE,

@@ -15,6 +15,7 @@ from models.record import ActorRef
 from models.types import ShortText, Strict, Text, UtcDatetime
 from routes.api.card_schemas import CardBody, CardOut, content_of_body
 from routes.api.deps import OptionalIfMatch, PageQuery, etag
+from routes.api.duplicate_schemas import NearDuplicateOut, near_duplicates
 from routes.api.http import api_router
 from routes.api.problems import problems
 from routes.api.schemas import Out, PageOut
@@ -73,6 +74,9 @@ class IncomingOut(Out):
 class ReviewDetail(ReviewOut):
     card: CardOut
     incoming: IncomingOut | None = Field(default=None, description="The version from elsewhere that is decided on.")
+    near_duplicates: list[NearDuplicateOut] | None = Field(
+        description="Cards that may describe the same failure, computed anew; null once the card has been decided."
+    )
 
 
 class Decision(Strict):
@@ -139,10 +143,11 @@ async def list_reviews(
 
 @router.get("/{review_id}", responses=problems(404, 412))
 async def get_review(review: CurrentReview, response: Response) -> ReviewDetail:
-    """The review with its card and comments, and, where a version came from another service, the three-way diff."""
+    """The review with its card and comments, the cards that may describe the same failure, and, where a version came
+    from another service, the three-way diff."""
     card = await access.load_visible(review.card_id)
     etag(response, review.revision)
-    shown = {**dict(review), "card": CardOut.of(card, inside=True)}
+    shown = {"card": CardOut.of(card, inside=True), "near_duplicates": await near_duplicates(card)}
     if (found := await conflicts.comparison_of(review)) is not None:
         shown["incoming"] = {
             "kind": found.incoming.kind,
@@ -151,7 +156,7 @@ async def get_review(review: CurrentReview, response: Response) -> ReviewDetail:
             "has_base": found.base is not None,
             "differences": found.lines,
         }
-    return ReviewDetail.model_validate(shown)
+    return ReviewDetail.model_validate({**dict(review), **shown})
 
 
 @router.post("/{review_id}/claim", responses=problems(404, 409, 412))

@@ -133,6 +133,7 @@ class TicketOut(Out):
     selected_failure_card: str | None
     ai_match_performed: bool
     ai_match_timestamp: datetime | None
+    match_run_id: str | None = Field(description="The match behind the suggestions, as it was shown.")
     resolution: str
     resolution_type: ResolutionType | None
     parts_used: list[UsedPart]

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from routes.portal import account, admin, assets, bulk, editor, knowledge, live, people, reviews, tickets, work
+from routes.portal import account, admin, assets, bulk, editor, knowledge, live, merging, people, reviews, tickets, work
 
 ROUTERS = [
     account.router,
@@ -13,6 +13,7 @@ ROUTERS = [
     reviews.router,
     knowledge.router,
     editor.router,
+    merging.router,
     admin.router,
     people.router,
 ]

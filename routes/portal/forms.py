@@ -57,7 +57,11 @@ class Form:
 
     def revision(self) -> int | None:
         """The revision of the document that the page showed; None if the form has none."""
-        given = self.get(REVISION_FIELD)
+        return self.number(REVISION_FIELD)
+
+    def number(self, name: str) -> int | None:
+        """A whole number that the page put into the form; None if there is none."""
+        given = self.get(name)
         return int(given) if given.isascii() and given.isdigit() and len(given) < 10 else None
 
     def typed(self) -> list[tuple[str, str]]:

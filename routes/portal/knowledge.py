@@ -6,13 +6,15 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Path
 from starlette.responses import Response
 
+from app.errors import Unavailable
 from app.ids import Id
 from app.security import Role
 from matching import Candidate, Case
 from models.enums import FailureCardStatus, SubsystemCategory
 from models.failure_card import FailureCard
 from routes.portal.http import CurrentVisit, page_router
-from services.diagnosis import matches
+from services.diagnosis import duplicates, matches
+from services.diagnosis.duplicates import NearDuplicate
 from services.diagnosis.matches import MatchOptions
 from services.knowledge import cards, confidence, versions
 from services.knowledge.access import is_curator, load_visible, sees_every_card
@@ -68,14 +70,25 @@ async def _search(query: str, subsystem: SubsystemCategory | None, *, drafts: bo
 async def show_card(visit: CurrentVisit, card: CurrentCard) -> Response:
     everywhere, by_variant = await confidence.evidence_of(card.id)
     own_draft = card.status is FailureCardStatus.draft and card.created_by == visit.actor.id
+    undecided = card.status in (FailureCardStatus.draft, FailureCardStatus.pending_review)
     return visit.page(
         "card.html",
         card=card,
+        near=await near_duplicates(card) if undecided else None,
+        mergeable=card.status is not FailureCardStatus.deprecated and is_curator(visit.actor),
         everywhere=everywhere,
         by_variant=[one for one in by_variant if one.outcomes][:VARIANTS_SHOWN],
         editable=card.status is not FailureCardStatus.deprecated and (is_curator(visit.actor) or own_draft),
         history=await versions.list_versions(card.id, limit=VERSIONS_SHOWN) if visit.has(*STAFF) else None,
     )
+
+
+async def near_duplicates(card: FailureCard) -> list[NearDuplicate]:
+    """Cards that may describe the same failure, none while matching is away: the page is worth showing without."""
+    try:
+        return await duplicates.near_duplicates(card)
+    except Unavailable:
+        return []
 
 
 @router.get("/cards/{card_id}/compare")

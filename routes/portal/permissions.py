@@ -26,6 +26,8 @@ PAGES: dict[str, frozenset[Role]] = {
     "GET /cards/{card_id}/compare": STAFF,
     "GET /cards/{card_id}/edit": STAFF,
     "POST /cards/{card_id}/edit": STAFF,
+    "GET /cards/{card_id}/merge": CURATORS,
+    "POST /cards/{card_id}/merge": CURATORS,
     # reviews
     "GET /reviews": CURATORS,
     "GET /reviews/{review_id}": CURATORS,

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from app import clock
 from app.errors import Invalid, NotFound
 from app.ids import Id
-from matching import Candidate, Case
 from models.enums import ReviewStatus
 from models.failure_card import FailureCard, Review
 from models.technician_action import TechnicianAction
@@ -18,18 +17,17 @@ from models.ticket import Ticket
 from models.types import Text
 from routes.portal import render
 from routes.portal.http import CurrentVisit, page_router, submit
+from routes.portal.knowledge import near_duplicates
 from routes.portal.visit import Visit, see_other
 from services.accounts import users
-from services.diagnosis import matches
-from services.diagnosis.matches import MatchOptions
 from services.knowledge import lifecycle, reviews
 from services.knowledge.access import load_visible
+from services.knowledge.network import conflicts
 from services.repairs import actions
 from services.repairs.visibility import load_visible as load_ticket
 
 router = page_router()
 
-SIMILAR_SHOWN = 3
 REASON = TypeAdapter(Text)
 
 
@@ -61,7 +59,8 @@ async def _page(visit: Visit, review: Review) -> Response:
         card=card,
         ticket=await _ticket(card),
         action=await _action(card),
-        similar=await _similar(card),
+        incoming=await conflicts.comparison_of(review) if review.open else None,
+        near=await near_duplicates(card) if review.open else [],
         holder=await _name(review.claimed_by) if _claimed(review) else "",
         mine=review.claimed_by == visit.actor.id and _claimed(review),
         free=not _claimed(review) or review.claimed_by == visit.actor.id,
@@ -134,10 +133,3 @@ async def _ticket(card: FailureCard) -> Ticket | None:
 
 async def _action(card: FailureCard) -> TechnicianAction | None:
     return await actions.get(card.source_action_id) if card.source_action_id else None
-
-
-async def _similar(card: FailureCard) -> list[Candidate]:
-    """Cards that read like this one: a draft may describe what is known already."""
-    case = Case(text=f"{card.title}. {card.description}", error_codes=tuple(card.error_codes))
-    matched = await matches.match(case, MatchOptions(limit=SIMILAR_SHOWN + 1, include_drafts=True))
-    return [one for one in matched.result.candidates if one.card_id != card.id][:SIMILAR_SHOWN]

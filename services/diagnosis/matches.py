@@ -1,16 +1,17 @@
 """Matching for those who ask: routes, workflows and the evaluation."""
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from app import clock
 from app.database import in_transaction
 from app.errors import Invalid, Unavailable
 from matching import Case, MatchResult, UnknownScorer
-from matching.query import Query
 from models.event import MatchCompleted, MatchFailed, MatchRequested, Payload, Suggestion
+from models.match_run import AskedOptions, MatchRun
 from models.symptom import Symptom
 from models.ticket import Ticket
+from services.diagnosis import runs
 from services.diagnosis.live_index import LiveIndex
 from services.diagnosis.translate import ticket_case
 from services.events.record import record_all
@@ -27,21 +28,26 @@ IN_THREAD_ABOVE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class MatchOptions:
-    """How to match. `min_score` is on the scorer's own scale from 0 to 1."""
+    """How to match. `min_score` is on the scorer's own scale from 0 to 1; only some scorers give a probability."""
 
     scorer: str = DEFAULT_SCORER
     limit: int = SUGGESTIONS
     include_drafts: bool = False
     min_score: float = 0.0
+    min_probability: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """A match, the symptoms of the library that the case shows, and the evidence on the vehicle's variant by card."""
+    """A match in an index of so many cards, and what repairs of the vehicle's variant say of each card shown.
+
+    `run_id` names the record of it, None where nobody was shown the match.
+    """
 
     result: MatchResult
-    symptom_codes: list[str]
+    index_size: int
     evidence: dict[str, Evidence] = field(default_factory=dict)
+    run_id: str | None = None
 
 
 class _Serving:
@@ -54,16 +60,16 @@ def serve(live: LiveIndex | None) -> None:
 
 
 def scorers() -> list[str]:
-    return sorted(_live().matcher.scorers)
+    return sorted(serving().matcher.scorers)
 
 
 async def match(case: Case, options: MatchOptions | None = None) -> Matched:
     """Known failures that may explain the case, best first.
 
-    Sees every change that has been committed in this process. Raises Invalid for an unknown scorer, Unavailable while
-    there is no index.
+    Sees every change that has been committed in this process. Raises Invalid for an unknown scorer, and for a least
+    probability if the scorer gives none; Unavailable while there is no index.
     """
-    live, chosen = _live(), options or MatchOptions()
+    live, chosen = serving(), options or MatchOptions()
     await live.caught_up()
 
     def work() -> Matched:
@@ -73,13 +79,28 @@ async def match(case: Case, options: MatchOptions | None = None) -> Matched:
             limit=chosen.limit,
             include_drafts=chosen.include_drafts,
             min_score=chosen.min_score,
+            min_probability=chosen.min_probability,
         )
-        return Matched(result, symptoms_of(live, case))
+        return Matched(result, len(live.index))
 
     try:
-        return await asyncio.to_thread(work) if len(live.index) > IN_THREAD_ABOVE else work()
+        in_thread = live.remote or len(live.index) > IN_THREAD_ABOVE
+        matched = await asyncio.to_thread(work) if in_thread else work()
     except UnknownScorer as error:
         raise Invalid.field("scorer", str(error), chosen.scorer) from None
+    if chosen.min_probability and matched.result.none_probability is None:
+        reason = f"{chosen.scorer} gives no probability: leave it out or choose another scorer"
+        raise Invalid.field("min_probability", reason, chosen.min_probability)
+    return matched
+
+
+async def match_recorded(case: Case, options: MatchOptions | None = None) -> Matched:
+    """As `match`, for somebody who is shown the result: the run is on record, and durable, when this returns."""
+    chosen = options or MatchOptions()
+    matched = await match(case, chosen)
+    run = _run(case, chosen, matched)
+    await runs.record(run)
+    return replace(matched, run_id=run.id)
 
 
 async def with_evidence(matched: Matched, case: Case) -> Matched:
@@ -87,13 +108,14 @@ async def with_evidence(matched: Matched, case: Case) -> Matched:
     vehicle = case.vehicle
     variant = learning.variant_of(vehicle.make or "", vehicle.model or "", vehicle.year)
     card_ids = [candidate.card_id for candidate in matched.result.candidates]
-    return Matched(matched.result, matched.symptom_codes, await confidence.evidence_on(card_ids, variant))
+    return replace(matched, evidence=await confidence.evidence_on(card_ids, variant))
 
 
 async def match_ticket(ticket: Ticket, options: MatchOptions | None = None) -> Matched:
-    """Match a ticket and note the suggestions on it, with the events of §4.1. Raises as `match` does."""
+    """Match a ticket and note the suggestions on it, with the run and the events of §4.1. Raises as `match` does."""
     chosen, case = options or MatchOptions(), ticket_case(ticket)
     matched = await match(case, chosen)
+    run = runs.on_ticket(_run(case, chosen, matched), ticket)
     suggestions = [
         Suggestion(
             card_id=candidate.card_id,
@@ -106,13 +128,15 @@ async def match_ticket(ticket: Ticket, options: MatchOptions | None = None) -> M
 
     async def note() -> None:
         now = clock.now()
+        await runs.record(run)
         # Not an edit: the ticket's revision stays, or whoever opened its form meanwhile could not save it.
         await Ticket.get_pymongo_collection().update_one(
             {"_id": ticket.id},
             {
                 "$set": {
                     "suggested_failure_cards": [suggestion.card_id for suggestion in suggestions],
-                    "symptom_codes": matched.symptom_codes,
+                    "symptom_codes": list(matched.result.symptoms),
+                    "match_run_id": run.id,
                     "ai_match_performed": True,
                     "ai_match_timestamp": now,
                     "updated_at": now,
@@ -123,11 +147,17 @@ async def match_ticket(ticket: Ticket, options: MatchOptions | None = None) -> M
         await _record(
             ticket,
             MatchRequested(ticket_id=ticket.id, scorer=chosen.scorer),
-            MatchCompleted(ticket_id=ticket.id, scorer=chosen.scorer, suggestions=suggestions, duration_ms=duration),
+            MatchCompleted(
+                ticket_id=ticket.id,
+                scorer=chosen.scorer,
+                suggestions=suggestions,
+                duration_ms=duration,
+                match_run_id=run.id,
+            ),
         )
 
     await in_transaction(note)
-    return matched
+    return replace(matched, run_id=run.id)
 
 
 async def note_failure(ticket: Ticket, reason: str, options: MatchOptions | None = None) -> None:
@@ -146,23 +176,20 @@ async def note_failure(ticket: Ticket, reason: str, options: MatchOptions | None
 
 async def symptoms_named(text: str) -> list[Symptom]:
     """Symptoms of the library that a text names, in the order of their codes."""
-    codes = symptoms_of(_live(), Case(text=text))
-    return await Symptom.find({"symptom_code": {"$in": codes}}).sort([("symptom_code", 1)]).to_list()
+    codes = serving().matcher.symptoms(Case(text=text))
+    return await Symptom.find({"symptom_code": {"$in": list(codes)}}).sort([("symptom_code", 1)]).to_list()
 
 
-def symptoms_of(live: LiveIndex, case: Case) -> list[str]:
-    """Codes of the library's symptoms that the case states or its text names, each once."""
-    with live.index.lock:
-        strengths = live.index.graph.symptoms_in(Query(replace(case, parts=())))
-    # Neighbours in the graph, which the case does not show itself, are weaker than 1.
-    return [code for code, strength in strengths.items() if strength == 1.0]
+def _run(case: Case, options: MatchOptions, matched: Matched) -> MatchRun:
+    return runs.run_of(case, AskedOptions(**asdict(options)), matched.result, index_size=matched.index_size)
 
 
 async def _record(ticket: Ticket, *payloads: Payload) -> None:
     await record_all(list(payloads), site_id=ticket.site_id, organisation_id=ticket.organisation_id)
 
 
-def _live() -> LiveIndex:
+def serving() -> LiveIndex:
+    """The index that answers. Raises Unavailable while there is none."""
     if _Serving.live is None:
         raise Unavailable("Matching has not started yet.", retry_after=1)
     return _Serving.live

@@ -1,6 +1,7 @@
 """Stored documents in the words of the matching engine."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from matching import CardRecord, Case, Relation, SignatureFields, Symptom, Vehicle, VehicleRange
@@ -36,12 +37,27 @@ SUBSYSTEM_OF = {
 """The subsystem that a ticket's category points to; `other` points nowhere."""
 
 
+STATE_BITS, TIME_BITS = 63, 42
+"""Of a state's number, and of the milliseconds since 1970 in it: enough until 2109, and for two million writes."""
+
+
+def state_number(card: Document) -> int:
+    """Orders the states of a stored card: by its revision, then by the time of the write.
+
+    The revision alone does not tell them apart: a card restored from a backup and written again comes by a revision
+    once more.
+    """
+    written = int(card["updated_at"].timestamp() * 1000)
+    return (card["revision"] << TIME_BITS | written) & ((1 << STATE_BITS) - 1)
+
+
 def card_record(card: Document) -> CardRecord:
     """A card as the index holds it, from its stored form (at least CARD_FIELDS)."""
     return CardRecord(
         card_id=card["_id"],
         title=card["title"],
         version=card["version"],
+        revision=state_number(card),
         status=card["status"],
         description=card["description"],
         subsystem=card["subsystem_category"],
@@ -132,5 +148,11 @@ def ticket_case(ticket: Ticket) -> Case:
             vehicle_type=ticket.vehicle_type,
         ),
         mileage_km=ticket.vehicle_mileage_km,
+        vehicle_age_months=_age_months(ticket.vehicle_year, ticket.created_at),
         subsystem=SUBSYSTEM_OF.get(ticket.category),
     )
+
+
+def _age_months(model_year: int | None, at: datetime) -> int | None:
+    """Age of a vehicle, taken to have been new in the middle of its model year."""
+    return None if model_year is None else max(0, 12 * (at.year - model_year) + at.month - 7)

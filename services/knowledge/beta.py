@@ -62,9 +62,12 @@ def beta_quantile(probability: float, a: float, b: float) -> float:
         log_density = log_norm + (a - 1) * math.log(x) + (b - 1) * math.log1p(-x)
         step = error * math.exp(-log_density) if log_density > -700 else math.inf
         following = x - step
-        if not low < following < high:
+        # Newton doubles the digits: what is left after so small a step is beyond a float.
+        found = abs(step) <= 1e-9 * x
+        if not found and not low < following < high:
             following = (low + high) / 2
-        if abs(following - x) <= 1e-14 * x or following in (0.0, 1.0):
-            return following
+            found = abs(following - x) <= 1e-14 * x
+        if found or following in (0.0, 1.0):
+            return min(1.0, max(0.0, following))
         x = following
     return x

@@ -14,12 +14,13 @@ class Move(StrEnum):
     reject = "reject"
     deprecate = "deprecate"
     discard = "discard"
+    merge = "merge"
 
 
 MOVES: dict[FailureCardStatus, dict[Move, FailureCardStatus]] = {
-    DRAFT: {Move.submit: PENDING_REVIEW, Move.discard: DEPRECATED},
-    PENDING_REVIEW: {Move.approve: APPROVED, Move.reject: DRAFT},
-    APPROVED: {Move.deprecate: DEPRECATED},
+    DRAFT: {Move.submit: PENDING_REVIEW, Move.discard: DEPRECATED, Move.merge: DEPRECATED},
+    PENDING_REVIEW: {Move.approve: APPROVED, Move.reject: DRAFT, Move.merge: DEPRECATED},
+    APPROVED: {Move.deprecate: DEPRECATED, Move.merge: DEPRECATED},
     DEPRECATED: {},
 }
 
@@ -34,6 +35,6 @@ def after(move: Move, current: FailureCardStatus) -> FailureCardStatus:
         f"A card that is {current} does not allow {move}. Legal from here: {ways}.",
         current=current,
         wanted=move,
-        legal=list(legal.values()),
+        legal=list(dict.fromkeys(legal.values())),
         legal_moves=[{"move": way, "to": target} for way, target in legal.items()],
     )

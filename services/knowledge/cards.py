@@ -158,8 +158,12 @@ async def store_version(
     change: str,
     summary: str = "",
     also: Mapping[str, Any] | None = None,
+    merged_from: str | None = None,
 ) -> FailureCard:
-    """Write completed content as the next version of a card, together with other fields (`also`)."""
+    """Write completed content as the next version of a card, together with other fields (`also`).
+
+    `merged_from` names a card that is merged into this one by the change.
+    """
     number = card.version + 1
     changes: dict[str, Any] = {name: getattr(whole, name) for name in changed}
     if whole.failure_signature:
@@ -178,7 +182,14 @@ async def store_version(
         )
         await versions.snapshot(edited, whole, summary).insert()
         await record(
-            CardUpdated(card_id=card.id, version=number, changed_fields=changed, change=change, reason=summary)
+            CardUpdated(
+                card_id=card.id,
+                version=number,
+                changed_fields=changed,
+                change=change,
+                reason=summary,
+                merged_from=merged_from,
+            )
         )
         await _tell_open_review(edited, changed)
         announce(card.id)

@@ -6,7 +6,7 @@ Every function here reads a card and writes it back under its revision, so concu
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pymongo import UpdateOne
 
@@ -20,29 +20,15 @@ from models.ticket import Ticket
 from services.events.record import record_all
 from services.knowledge import learning
 from services.knowledge.changes import announce
+from services.knowledge.evidence_rows import POOLED, EvidenceRow, half_life, row_of, rows_on, write_rows
 from services.knowledge.learning import Decayed, Posterior
 from services.knowledge.network import shares
+from services.knowledge.survivors import survivor, survivors
 from services.writing import update
 
 HISTORY_KEPT = 200
 """Entries of the confidence history that stay on the card; all of them are in the event log."""
-POOLED = "*"
-"""In place of a variant: the outcomes of all variants. A variant always contains bars, so it never reads like this."""
 MAX_VARIANTS = 500
-
-
-class _Policy:
-    half_life = timedelta(days=365)
-
-
-def configure(*, half_life_days: float) -> None:
-    """Set after how many days an outcome counts half (Settings.evidence_half_life_days)."""
-    _Policy.half_life = timedelta(days=half_life_days)
-
-
-def half_life() -> timedelta:
-    """After how long an outcome counts half."""
-    return _Policy.half_life
 
 
 async def record_outcome(
@@ -60,14 +46,16 @@ async def record_outcome(
     Counts once per card, ticket and passage: called again it changes nothing and returns None, as it does when there is
     no such card.
     """
-    passage = {"card_id": card_id, "ticket_id": ticket.id, "resolution_round": resolution_round}
+    passage = {"ticket_id": ticket.id, "resolution_round": resolution_round}
     card = await FailureCard.find_one({"_id": card_id})
-    if card is None or await CardOutcome.find_one(passage) is not None:
+    known = {outcome.card_id for outcome in await CardOutcome.find(passage).to_list()}
+    if card is None or known & {card.id, *card.merged_from}:
         return None
     here = shares.score_here(card)
     score = learning.stepped(here, success=success)
     outcome = CardOutcome(
         **passage,
+        card_id=card.id,
         action_ids=action_ids,
         variant=variant_of(ticket),
         success=success,
@@ -89,14 +77,16 @@ async def take_back(ticket_id: str, resolution_round: int, reason: str, event_id
     stands at the time of the repair. Returns the changes, none if there is no success left to take back.
     """
     passage = await CardOutcome.find({"ticket_id": ticket_id, "resolution_round": resolution_round}).to_list()
-    outcomes = [outcome for outcome in passage if outcome.success and outcome.taken_back_at is None]
+    outcomes = [outcome for outcome in passage if worked(outcome) and outcome.superseded_at is None]
     if not outcomes:
         return []
+    present = await survivors(outcome.card_id for outcome in outcomes)
     ticket = await Ticket.find_one({"_id": ticket_id})
     changes = []
     # In the order of ids, so that two of these never wait for each other crosswise.
-    for outcome in sorted(outcomes, key=lambda outcome: outcome.card_id):
-        card = await FailureCard.find_one({"_id": outcome.card_id})
+    by_card = {present.get(outcome.card_id, outcome.card_id): outcome for outcome in outcomes}
+    for card_id, outcome in sorted(by_card.items()):
+        card = await FailureCard.find_one({"_id": card_id})
         if card is None:
             continue
         outcome = await update(outcome, {"taken_back_at": clock.now()})
@@ -133,13 +123,13 @@ async def _learn(
     used = card.usage_count + (not again)
     worked = card.success_count + successes
     effectiveness = learning.effectiveness(worked, used)
-    rows = await _evidence([card.id], outcome.variant)
+    rows = await rows_on([card.id], outcome.variant)
     for row in rows.values():
         row.add(outcome.occurred_at, successes=successes, failures=failures, outcomes=int(not again))
     elsewhere = shares.ledgers((await shares.foreign([card.id]))[card.id], POOLED)
     last_used_at = max(outcome.occurred_at, card.last_used_at or outcome.occurred_at)
-    everywhere = learning.together([rows[card.id, POOLED].sums, *elsewhere], _Policy.half_life)
-    rate = learning.fix_rate(everywhere.at(last_used_at, _Policy.half_life))
+    everywhere = learning.together([rows[card.id, POOLED].sums, *elsewhere], half_life())
+    rate = learning.fix_rate(everywhere.at(last_used_at, half_life()))
     card = await update(
         card,
         {
@@ -158,7 +148,7 @@ async def _learn(
         },
         push={"confidence_history": {"$each": [change], "$slice": -HISTORY_KEPT}},
     )
-    await _store(list(rows.values()))
+    await write_rows(list(rows.values()))
     await record_all(
         [
             ConfidenceUpdated(
@@ -186,10 +176,13 @@ async def _learn(
 async def record_rejections(action: TechnicianAction, ticket: Ticket) -> list[str]:
     """Count the cards that the action ruled out, each once, for the ticket's vehicle variant; returns their ids.
 
-    A card that the same action went on to use was not ruled out. Not idempotent by itself: call it under the receipt of
-    the event that reports the action.
+    A card that the same action went on to use was not ruled out. What it says of a card that has been merged counts for
+    the survivor. Not idempotent by itself: call it under the receipt of the event that reports the action.
     """
-    named = {rejected.card_id for rejected in action.rejected_hypotheses} - {None, action.failure_card_used}
+    rejected = {one.card_id for one in action.rejected_hypotheses if one.card_id is not None}
+    used = action.failure_card_used or ""
+    present = await survivors({*rejected, used} - {""})
+    named = {present.get(card_id, card_id) for card_id in rejected} - {present.get(used, used)}
     cards = await FailureCard.find({"_id": {"$in": sorted(named)}}).to_list() if named else []
     if not cards:
         return []
@@ -197,16 +190,20 @@ async def record_rejections(action: TechnicianAction, ticket: Ticket) -> list[st
     now = clock.now()
     bump = {"$inc": {"rejected_count": 1, "revision": 1}, "$set": {"updated_at": now}}
     await FailureCard.get_pymongo_collection().bulk_write([UpdateOne({"_id": card_id}, bump) for card_id in card_ids])
-    rows = await _evidence(card_ids, variant_of(ticket))
+    rows = await rows_on(card_ids, variant_of(ticket))
     for row in rows.values():
         row.add(action.created_at, rejections=1)
-    await _store(list(rows.values()))
+    await write_rows(list(rows.values()))
     announce(*card_ids)
     return card_ids
 
 
 async def record_rating(card_id: str, rating: int) -> None:
-    """Add a technician's rating (1 to 5) of the card's accuracy. Call it under a receipt, as `record_rejections`."""
+    """Add a technician's rating (1 to 5) of the card's accuracy, or of the card that it was merged into.
+
+    Call it under a receipt, as `record_rejections`.
+    """
+    card_id = await survivor(card_id)
     await FailureCard.get_pymongo_collection().update_one(
         {"_id": card_id},
         {"$inc": {"ratings_count": 1, "ratings_sum": rating, "revision": 1}, "$set": {"updated_at": clock.now()}},
@@ -214,68 +211,14 @@ async def record_rating(card_id: str, rating: int) -> None:
     announce(card_id)
 
 
+def worked(outcome: CardOutcome) -> bool:
+    """Whether the outcome stands as a success: recorded as one and not taken back since."""
+    return outcome.success and outcome.taken_back_at is None
+
+
 def variant_of(ticket: Ticket) -> str:
     """The vehicle variant that a ticket is about."""
     return learning.variant_of(ticket.vehicle_make, ticket.vehicle_model, ticket.vehicle_year)
-
-
-@dataclass
-class _Row:
-    """One stored row of evidence while it is being changed."""
-
-    card_id: str
-    variant: str
-    sums: Decayed
-    outcomes: int = 0
-    ruled_out: int = 0
-
-    def add(
-        self, occurred_at: datetime, *, successes: int = 0, failures: int = 0, rejections: int = 0, outcomes: int = 0
-    ) -> None:
-        self.sums = self.sums.plus(
-            occurred_at, _Policy.half_life, successes=successes, failures=failures, rejections=rejections
-        )
-        self.outcomes += outcomes
-        self.ruled_out += rejections
-
-
-async def _evidence(card_ids: list[str], variant: str) -> dict[tuple[str, str], _Row]:
-    """The rows of these cards for the variant and for all variants, empty ones where nothing is stored."""
-    wanted = {f"{card_id}|{kind}": (card_id, kind) for card_id in card_ids for kind in (variant, POOLED)}
-    stored = {row.id: row for row in await CardEvidence.find({"_id": {"$in": list(wanted)}}).to_list()}
-    empty = Decayed(clock.now())
-    return {key: _row(stored[row_id]) if row_id in stored else _Row(*key, empty) for row_id, key in wanted.items()}
-
-
-async def _store(rows: list[_Row]) -> None:
-    now = clock.now()
-    await CardEvidence.get_pymongo_collection().bulk_write(
-        [
-            UpdateOne(
-                {"_id": f"{row.card_id}|{row.variant}"},
-                {
-                    "$set": {
-                        "successes": row.sums.successes,
-                        "failures": row.sums.failures,
-                        "rejections": row.sums.rejections,
-                        "as_of": row.sums.as_of,
-                        "outcomes": row.outcomes,
-                        "ruled_out": row.ruled_out,
-                        "updated_at": now,
-                    },
-                    "$inc": {"revision": 1},
-                    "$setOnInsert": {"card_id": row.card_id, "variant": row.variant, "created_at": now},
-                },
-                upsert=True,
-            )
-            for row in rows
-        ]
-    )
-
-
-def _row(stored: CardEvidence) -> _Row:
-    sums = Decayed(stored.as_of, stored.successes, stored.failures, stored.rejections)
-    return _Row(stored.card_id, stored.variant, sums, stored.outcomes, stored.ruled_out)
 
 
 @dataclass(frozen=True)
@@ -299,12 +242,12 @@ async def evidence_of(card_id: str) -> tuple[Evidence, list[Evidence]]:
     learned here and elsewhere."""
     now = clock.now()
     found = await CardEvidence.find({"card_id": card_id}).to_list()
-    rows = {row.variant: _row(row) for row in found}
+    rows = {row.variant: row_of(row) for row in found}
     elsewhere = (await shares.foreign([card_id]))[card_id]
     for variant in {part.variant for share in elsewhere for part in share.variants} - rows.keys():
-        rows[variant] = _Row(card_id, variant, Decayed(now))
+        rows[variant] = EvidenceRow(card_id, variant, Decayed(now))
     rows = {variant: _with(row, elsewhere, now) for variant, row in rows.items()}
-    pooled = rows.pop(POOLED, None) or _Row(card_id, POOLED, Decayed(now))
+    pooled = rows.pop(POOLED, None) or EvidenceRow(card_id, POOLED, Decayed(now))
     variants = sorted(rows.values(), key=lambda row: (-row.outcomes, row.variant))[:MAX_VARIANTS]
     return _shown(pooled, pooled.sums), [_shown(row, pooled.sums) for row in variants]
 
@@ -312,7 +255,7 @@ async def evidence_of(card_id: str) -> tuple[Evidence, list[Evidence]]:
 async def evidence_on(card_ids: list[str], variant: str) -> dict[str, Evidence]:
     """What is known of several cards on one variant, here and elsewhere, by card id, decayed to now."""
     now = clock.now()
-    rows = await _evidence(card_ids, variant)
+    rows = await rows_on(card_ids, variant)
     elsewhere = await shares.foreign(card_ids)
     return {
         card_id: _shown(
@@ -323,19 +266,19 @@ async def evidence_on(card_ids: list[str], variant: str) -> dict[str, Evidence]:
     }
 
 
-def _with(row: _Row, elsewhere: Sequence[CardShare], now: datetime) -> _Row:
+def _with(row: EvidenceRow, elsewhere: Sequence[CardShare], now: datetime) -> EvidenceRow:
     """Our own row and what other services say of the same variant, as of now."""
     parts = [part for share in elsewhere for part in share.variants if part.variant == row.variant]
-    sums = learning.together([row.sums.at(now, _Policy.half_life), *map(shares.ledger, parts)], _Policy.half_life)
-    return _Row(
+    sums = learning.together([row.sums.at(now, half_life()), *map(shares.ledger, parts)], half_life())
+    return EvidenceRow(
         row.card_id,
         row.variant,
-        sums.at(now, _Policy.half_life),
+        sums.at(now, half_life()),
         row.outcomes + sum(part.outcomes for part in parts),
         row.ruled_out + sum(part.ruled_out for part in parts),
     )
 
 
-def _shown(row: _Row, pooled: Decayed) -> Evidence:
-    rate = learning.variant_fix_rate(row.sums, pooled, _Policy.half_life)
+def _shown(row: EvidenceRow, pooled: Decayed) -> Evidence:
+    rate = learning.variant_fix_rate(row.sums, pooled, half_life())
     return Evidence(row.variant, row.outcomes, rate, row.sums.rejections, row.ruled_out, learning.acceptance(row.sums))

@@ -77,6 +77,17 @@ class Decayed:
         factor = _weight(instant - self.as_of, half_life)
         return Decayed(instant, self.successes * factor, self.failures * factor, self.rejections * factor)
 
+    def together(self, other: "Decayed", half_life: timedelta) -> "Decayed":
+        """Both taken as one, as of the later instant."""
+        instant = max(self.as_of, other.as_of)
+        one, two = self.at(instant, half_life), other.at(instant, half_life)
+        return Decayed(
+            instant,
+            one.successes + two.successes,
+            one.failures + two.failures,
+            one.rejections + two.rejections,
+        )
+
     def plus(
         self,
         occurred_at: datetime,

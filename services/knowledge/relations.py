@@ -100,15 +100,80 @@ async def link_card(card: FailureCard, method: CreationMethod, evidence: int = 1
     writes, however many edges there are. Belongs in the caller's transaction.
     """
     edges = {key_of(edge): edge for edge in _edges_of(card)}
-    leaving = await KnowledgeRelation.find({"source_id": card.id}).to_list()
-    arriving = await KnowledgeRelation.find({"target_id": card.id}).to_list()
-    existing = {key_of(edge): edge for edge in [*leaving, *arriving]}
+    existing = {key_of(edge): edge for edge in await _edges_at(card.id)}
     if evidence:
         await _observe([existing[key] for key in edges if key in existing], card.confidence_score, evidence)
     fresh = [_relation(edge, method, max(1, evidence)) for key, edge in edges.items() if key not in existing]
     if fresh:
         await KnowledgeRelation.insert_many(fresh)
     return len(edges)
+
+
+async def move(former_id: str, card: FailureCard) -> int:
+    """Let the edges of a card that was merged into `card` begin and end there; returns their number.
+
+    An edge that both cards had becomes one: the stronger one, with the other's observations counted on top, of which
+    the first only says that the edge exists. Edges between both cards go. Belongs in the transaction of the merge.
+    """
+    moving = await _edges_at(former_id)
+    if not moving:
+        return 0
+    own = {key_of(edge): edge for edge in await _edges_at(card.id)}
+    fresh: dict[EdgeKey, KnowledgeRelation] = {}
+    doubled: list[KnowledgeRelation] = []
+    for edge in moving:
+        moved = _at(edge, former_id, card)
+        key = key_of(moved)
+        if moved.source_id == moved.target_id:
+            continue
+        if key in own:
+            doubled.append(_together(own[key], moved))
+        else:
+            fresh[key] = _together(fresh[key], moved) if key in fresh else moved
+    collection = KnowledgeRelation.get_pymongo_collection()
+    # Deleted and stored anew: the embedded store never frees a unique key that an update leaves.
+    await collection.delete_many({"_id": {"$in": [edge.id for edge in moving]}})
+    if fresh:
+        await KnowledgeRelation.insert_many(list(fresh.values()))
+    if doubled:
+        fields = ("weight", "confidence", "evidence_count", "last_observed", "updated_at")
+        writes = [
+            UpdateOne(
+                {"_id": edge.id}, {"$set": {name: getattr(edge, name) for name in fields}, "$inc": {"revision": 1}}
+            )
+            for edge in doubled
+        ]
+        await collection.bulk_write(writes)
+    return len(moving)
+
+
+async def _edges_at(node_id: str) -> list[KnowledgeRelation]:
+    leaving = await KnowledgeRelation.find({"source_id": node_id}).to_list()
+    arriving = await KnowledgeRelation.find({"target_id": node_id}).to_list()
+    return list({edge.id: edge for edge in [*leaving, *arriving]}.values())
+
+
+def _at(edge: KnowledgeRelation, former_id: str, card: FailureCard) -> KnowledgeRelation:
+    """The edge with `card` in the place of the former one."""
+    changes: dict[str, Any] = {"updated_at": clock.now(), "revision": edge.revision + 1}
+    for end in ("source", "target"):
+        if getattr(edge, f"{end}_id") == former_id:
+            changes |= {f"{end}_id": card.id, f"{end}_label": card.title}
+    return edge.model_copy(update=changes)
+
+
+def _together(one: KnowledgeRelation, other: KnowledgeRelation) -> KnowledgeRelation:
+    strong, weak = (one, other) if one.weight >= other.weight else (other, one)
+    again = max(0, weak.evidence_count - 1)
+    return one.model_copy(
+        update={
+            "weight": 1 - (1 - strong.weight) * (1 - LEARNING_RATE) ** again,
+            "confidence": max(one.confidence, other.confidence),
+            "evidence_count": strong.evidence_count + again,
+            "last_observed": max(filter(None, (one.last_observed, other.last_observed)), default=None),
+            "updated_at": clock.now(),
+        }
+    )
 
 
 async def observe(edges: Iterable[RelationContent], method: CreationMethod) -> None:

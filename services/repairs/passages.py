@@ -6,11 +6,13 @@ from app import clock
 from models.event import EfiEvent, EventType
 from models.technician_action import TechnicianAction
 from models.ticket import Ticket
+from services.knowledge.survivors import survivors
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """`actions` in the order in which they were recorded; `came_back` says that a revisit followed in time."""
+    """`actions` in the order in which they were recorded, naming the cards that stand for those they used today;
+    `came_back` says that a revisit followed in time."""
 
     ticket: Ticket
     number: int
@@ -34,7 +36,19 @@ async def read(ticket_id: str, number: int) -> Passage | None:
         return None
     actions = await TechnicianAction.find({"ticket_id": ticket_id}).sort([("_id", 1)]).to_list()
     own = [action for action in actions if action.resolution_round == number]
-    return Passage(ticket, number, own, await _came_back(ticket, number))
+    return Passage(ticket, number, await _by_present_cards(own), await _came_back(ticket, number))
+
+
+async def _by_present_cards(actions: list[TechnicianAction]) -> list[TechnicianAction]:
+    """The actions with the card that each used, or the one that this card has been merged into since."""
+    used = {action.failure_card_used for action in actions if action.failure_card_used is not None}
+    present = await survivors(used)
+    return [
+        action.model_copy(update={"failure_card_used": present.get(action.failure_card_used or "")})
+        if action.failure_card_used in present
+        else action
+        for action in actions
+    ]
 
 
 async def _came_back(ticket: Ticket, number: int) -> bool:

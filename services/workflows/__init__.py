@@ -22,5 +22,6 @@ HANDLERS: Handlers = {
     EventType.card_submitted: [call_reviewers],
     EventType.card_updated: [link_graph, tell_author],
     EventType.card_approved: [link_graph, tell_author],
+    EventType.card_deprecated: [tell_author],
 }
 """Handlers of one event run one after another, each in its own transaction; none depends on another."""

@@ -5,7 +5,7 @@ from typing import Any
 from app.ids import is_id
 from app.security import Role
 from models.enums import CreationMethod, SourceType
-from models.event import CardSubmitted, CardUpdated, EfiEvent, EventType
+from models.event import CardDeprecated, CardSubmitted, CardUpdated, EfiEvent, EventType
 from models.failure_card import FailureCard, Review
 from services.accounts import users
 from services.engagement.notifications import notify
@@ -17,8 +17,8 @@ from services.knowledge import relations
 async def link_graph(event: EfiEvent) -> dict[str, Any]:
     """Give the card its edges to symptoms, parts, vehicles and its subsystem; those that exist stay as they are."""
     card = await _card(event)
-    if card is None:
-        return {"skipped": "no such card"}
+    if card is None or card.merged_into is not None:
+        return {"skipped": "no such card, or it has been merged into another"}
     inferred = card.source_type in (SourceType.field_discovery, SourceType.pattern_detection)
     method = CreationMethod.inferred if inferred else CreationMethod.manual
     return {"edges": await relations.link_card(card, method, evidence=0)}
@@ -52,12 +52,17 @@ async def call_reviewers(event: EfiEvent) -> dict[str, Any]:
 
 @handles_as("engagement")
 async def tell_author(event: EfiEvent) -> dict[str, Any]:
-    """Who wrote the card hears what a reviewer made of it."""
+    """Who wrote the card hears what an expert made of it."""
     card = await _card(event)
     if card is None or not is_id(card.created_by, "user") or card.created_by == event.actor.id:
         return {"skipped": "no author to tell"}
     if event.event_type is EventType.card_approved:
         subject, body = f"Approved: {card.title}", "Your card is part of the knowledge now."
+    elif event.event_type is EventType.card_deprecated:
+        deprecated = CardDeprecated.model_validate(event.data)
+        if deprecated.merged_into is None:
+            return {"skipped": "not merged"}
+        subject, body = f"Merged: {card.title}", f"It is part of {deprecated.merged_into} now. {deprecated.reason}"
     else:
         updated = CardUpdated.model_validate(event.data)
         if updated.change != "rejected":

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from app.errors import Unavailable
 from models.event import EfiEvent, FailureDiscovered
 from models.failure_card import FailureCard
 from models.technician_action import TechnicianAction
 from models.ticket import Ticket
 from services.diagnosis import matches
+from services.diagnosis.duplicates import NearDuplicate, near_duplicates
 from services.events.handler import handles_as
 from services.knowledge import cards, reviews
 from services.knowledge.cards import DISCOVERED_CONFIDENCE
@@ -35,4 +37,20 @@ async def draft_card(event: EfiEvent) -> dict[str, Any]:
         confidence_score=DISCOVERED_CONFIDENCE,
     )
     review = await reviews.open_for(card)
-    return {"draft_card": card.id, "review": review.id}
+    alike = await _known_already(card)
+    if alike:
+        await reviews.comment(review, _remark(alike))
+    return {"draft_card": card.id, "review": review.id, "near_duplicates": [one.card_id for one in alike]}
+
+
+async def _known_already(card: FailureCard) -> list[NearDuplicate]:
+    """A draft is made whether or not its like can be looked for; the reviewer's page compares again."""
+    try:
+        return await near_duplicates(card)
+    except Unavailable:
+        return []
+
+
+def _remark(alike: list[NearDuplicate]) -> str:
+    lines = [f"- {one.title} ({one.card_id}, {one.status}): {one.similarity:.0%} alike" for one in alike]
+    return "\n".join(["This draft may describe what is known already:", *lines])

@@ -10,6 +10,8 @@ from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
 from models.knowledge_relation import KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
+from models.match_model import MatchModel
+from models.match_run import MatchRun
 from models.network import BundleReceipt, CardLineage, CardShare, IncomingVersion, NetworkIdentity, Peer
 from models.notification import Notification
 from models.record import Record
@@ -23,7 +25,7 @@ BOTH = READ | WRITE
 
 GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
     # Suggests cards for a ticket. The cards themselves are in the index.
-    "matching": {Ticket: BOTH, EfiEvent: WRITE},
+    "matching": {Ticket: BOTH, MatchRun: WRITE, EfiEvent: WRITE},
     # Weighs what repairs say about cards.
     "learning": {
         Ticket: BOTH,
@@ -74,9 +76,22 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
     "engagement": {User: READ, Ticket: READ, FailureCard: READ, Review: READ, Notification: BOTH},
 }
 
+BY_THE_CLOCK: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
+    # Learns from decisions how to weigh what the channels say.
+    "training": {
+        Ticket: READ,
+        TechnicianAction: READ,
+        CardOutcome: READ,
+        FailureCard: READ,
+        KnowledgeRelation: READ,
+        MatchModel: BOTH,
+    },
+}
+"""Agents that no event calls."""
+
 RIGHTS = DeclaredRights(
     {
         f"agent:{name}": {model.Settings.name: accesses for model, accesses in granted.items()}
-        for name, granted in GRANTS.items()
+        for name, granted in {**GRANTS, **BY_THE_CLOCK}.items()
     }
 )

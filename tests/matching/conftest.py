@@ -37,6 +37,7 @@ CARDS = (
     ),
     CardRecord(
         "fc_hall",
+        revision=7,
         title="Motor hall sensor failure",
         symptom_text="Motor jerks at start and stalls under load",
         symptom_codes=("SYM_MOT_001",),

@@ -1,9 +1,12 @@
 """Fault codes in fields and in free text."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matching.charger_codes import MREC_NAMES, NAMES
 from matching.codes import InvalidCode, Scheme, affinity, canonical_code, find_codes, normalise_code
 
 
@@ -31,6 +34,31 @@ from matching.codes import InvalidCode, Scheme, affinity, canonical_code, find_c
         ("Err-07", "ERR7", Scheme.oem),
         ("7", "ERR7", Scheme.oem),
         ("BMS_a066", "BMSA066", Scheme.oem),
+        ("VCFRONT_a180", "VCFRONTA180", Scheme.oem),
+        ("930B41", "930B41", Scheme.oem),
+        ("P0A801A", "P0A80-1A", Scheme.dtc),
+        ("P0A80.1A", "P0A80-1A", Scheme.dtc),
+        ("P0A80 (1A)", "P0A80-1A", Scheme.dtc),
+        ("P0A80 FTB 1A", "P0A80-1A", Scheme.dtc),
+        ("DTC P0A80,", "P0A80", Scheme.dtc),
+        ("$0A801A", "P0A80-1A", Scheme.dtc),
+        ("0A 80 1A", "P0A80-1A", Scheme.dtc),
+        ("0x0A 0x80 0x1A", "P0A80-1A", Scheme.dtc),
+        ("SPN 91 (FMI 3)", "SPN 91 FMI 3", Scheme.spn_fmi),
+        ("SPN 91/3", "SPN 91 FMI 3", Scheme.spn_fmi),
+        ("FMI 3 SPN 91", "SPN 91 FMI 3", Scheme.spn_fmi),
+        ("S:520192 F:5", "SPN 520192 FMI 5", Scheme.spn_fmi),
+        ("520192:5", "SPN 520192 FMI 5", Scheme.spn_fmi),
+        ("SPN 0x5B FMI 3", "SPN 91 FMI 3", Scheme.spn_fmi),
+        ("SPN 91 FMI 3 OC 12", "SPN 91 FMI 3", Scheme.spn_fmi),
+        ("S12", "S12", Scheme.oem),
+        ("ground failure", "GroundFailure", Scheme.charger),
+        ("GROUNDFAILURE", "GroundFailure", Scheme.charger),
+        ("mrec 5 overvoltage", "MREC5OverVoltage", Scheme.charger),
+        ("CX014", "MREC14PilotFault", Scheme.charger),
+        ("ac_rcd/DC", "ac_rcd/DC", Scheme.charger),
+        ("Permanent Fault", "PermanentFault", Scheme.charger),
+        ("current sensor", "CURRENTSENSOR", Scheme.oem),
     ],
 )
 def test_field_notations_meet(text: str, canonical: str, scheme: Scheme) -> None:
@@ -71,6 +99,10 @@ def test_illegal_codes_name_their_rule(text: str, rule: str) -> None:
         ("P0A80-1A (confirmed)", "confirmed"),
         ("0x0A801A-2F", "confirmed"),
         ("0x0A801A 04", "pending"),
+        ("0x0A801A08", "confirmed"),
+        ("P0A80:1A [2F]", "confirmed"),
+        ("pending: P0A80", "pending"),
+        ("permanent code P0A80", "permanent"),
         ("E401", None),
     ],
 )
@@ -111,6 +143,12 @@ def test_affinity(a: str, b: str, credit: float) -> None:
         ("station reports ac_rcd/MREC2GroundFailure", ["MREC2GroundFailure"]),
         ("station reports NoError", []),
         ("0x0A801A read twice: P0A80-1A", ["P0A80-1A"]),
+        ("pending P0A80, then P030400 and C1360(81)", ["P0A80", "P0304-00", "C1360-81"]),
+        ("FMI 3 SPN 91; SPN 92/4", ["SPN 91 FMI 3", "SPN 92 FMI 4"]),
+        ("the box reports CX002", ["MREC2GroundFailure"]),
+        ("display shows E05 and flashes Err-12", ["ERR12", "E05"]),
+        ("THE CURRENT MILEAGE WHEN THE BLOCK FAILED, ERROR DETECTED", []),
+        ("the recall code was AH02, postal code K1N, steering/ElectroHydraulic", []),
         ("I use E85 in my F150 at 60 mph, stalled 3 times", []),
         ("SPN 999999 FMI 1", []),
         ("", []),
@@ -141,3 +179,21 @@ def test_normalising_is_idempotent_or_refused(text: str) -> None:
 def test_any_text_can_be_scanned(text: str) -> None:
     found = find_codes(text)
     assert len({(code.key, code.detail) for code in found}) == len(found)
+
+
+def test_every_known_charger_error_is_recognised_however_it_is_written() -> None:
+    for name in NAMES.values():
+        spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+        for written in (name, name.upper(), name.lower(), spaced, f"evse_manager/{name}"):
+            code = normalise_code(written)
+            assert (code.scheme, code.base) == (Scheme.charger, name), written
+    for number, name in MREC_NAMES.items():
+        assert normalise_code(f"CX{number:03d}") == normalise_code(f"MREC{number}{name}")
+
+
+def test_the_status_found_in_text_is_kept() -> None:
+    assert [code.status for code in find_codes("P0A80 (pending), permanent P0A1F, U0100")] == [
+        "pending",
+        "permanent",
+        None,
+    ]

@@ -6,7 +6,17 @@ from time import thread_time
 
 import pytest
 
-from matching import CardIndex, CardRecord, Case, HashingEmbedder, Matcher, UnknownScorer, Vehicle, VehicleRange
+from matching import (
+    CalibratedScorer,
+    CardIndex,
+    CardRecord,
+    Case,
+    HashingEmbedder,
+    Matcher,
+    UnknownScorer,
+    Vehicle,
+    VehicleRange,
+)
 from tests.matching.conftest import ATHER, CARDS
 
 SCORERS = ["efi_v2", "calibrated"]
@@ -65,7 +75,7 @@ def test_unknown_scorer_names_the_known_ones(matcher: Matcher) -> None:
 def test_trace_keeps_every_channels_hits(matcher: Matcher) -> None:
     result = matcher.match(Case("water in the hall sensor, code P0A3F", vehicle=ATHER), scorer="calibrated")
     hits = {step.name: dict(step.hits) for step in result.trace}
-    assert hits.keys() == {"prepare", "signature", "exact", "keyword", "semantic", "vehicle", "graph", "score"}
+    assert hits.keys() == {"prepare", *CalibratedScorer.channels, "score"}
     assert hits["exact"].keys() == {"fc_hall"}
     assert hits["vehicle"].keys() == {"fc_bms"}
     assert all(step.duration_ms >= 0 for step in result.trace)

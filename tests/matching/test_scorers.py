@@ -117,6 +117,11 @@ def test_promises_of_every_scorer(matcher: Matcher, scorer: str, case: Case) -> 
         assert sum(reason.contribution for reason in candidate.reasons) == pytest.approx(candidate.score, abs=1e-6)
     assert result.scorer == scorer
     assert result.scorer_version
+    # What is kept of a match suffices to compute it once more, without the index.
+    kept = [candidate.inputs for candidate in result.candidates]
+    again, none = matcher.scorers[scorer].again(kept, result.shared, result.embedder)
+    assert again == pytest.approx(scores, abs=1e-12)
+    assert none == pytest.approx(result.none_probability, abs=1e-12)
 
 
 def test_calibrated_believes_and_abstains(matcher: Matcher) -> None:

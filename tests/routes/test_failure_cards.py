@@ -76,7 +76,8 @@ async def test_illegal_moves_name_the_legal_ones(api: Api):
     assert answer.status_code == 409
     problem = answer.json()
     assert (problem["code"], problem["legal"]) == ("illegal_move", ["deprecated"])
-    assert problem["legal_moves"] == [{"move": "deprecate", "to": "deprecated"}]
+    ways_out = [{"move": move, "to": "deprecated"} for move in ("deprecate", "merge")]
+    assert problem["legal_moves"] == ways_out
 
 
 async def test_edits_need_the_etag_that_was_read(api: Api):

@@ -16,6 +16,7 @@ async def test_ready_and_what_is_off(api: Api):
     assert {name: part["status"] for name, part in parts.items()} == {
         "store": "ok",
         "index": "ok",
+        "semantic": "ok",
         "events": "off",
         "mail": "off",
     }
@@ -55,4 +56,4 @@ async def test_an_index_or_processor_that_has_ended_is_told(settings: Settings):
 
         assert answer.status_code == 503
         failing = {name for name, part in answer.json()["parts"].items() if part["status"] == "failing"}
-        assert failing == {"index", "events"}
+        assert failing == {"index", "semantic", "events"}

@@ -1,8 +1,10 @@
 """`efi evaluate` on a small gold set, in a process of its own, as people call it."""
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from models.enums import SourceType, SubsystemCategory
 from seeds.gold import content_of
 
 ROOT = Path(__file__).parents[2]
-FIGURES = {"hit@1", "hit@3", "hit@10", "mrr", "ndcg@10", "auroc_nomatch", "ece"}
+FIGURES = {"hit@1", "hit@3", "hit@10", "mrr", "ndcg@10", "auroc_nomatch", "ece", "brier", "abstention"}
+CHANNELS = {"exact", "signature", "overlap", "keyword", "semantic", "vehicle", "graph"}
+Efi = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def corpus() -> list[dict[str, Any]]:
@@ -62,28 +66,58 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def efi(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "app.cli", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the sentence model is built, once for all tests."""
+    return tmp_path_factory.mktemp("data")
 
 
-def test_figures_are_shown_and_written_for_every_scorer(folder: Path, tmp_path: Path):
-    written = tmp_path / "figures.json"
-    ran = efi("evaluate", "--gold", str(folder), "--extra", "--json", str(written))
+@pytest.fixture
+def efi(data_dir: Path) -> Efi:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-W", "error", "-m", "app.cli", *arguments]
+        environment = {**os.environ, "EFI_DATA_DIR": str(data_dir), "COLUMNS": "200", "EFI_EMBEDDER": "hashing"}
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False, env=environment
+        )
+
+    return run
+
+
+def test_figures_are_shown_and_written_for_every_method(efi: Efi, folder: Path, tmp_path: Path):
+    written, drawn = tmp_path / "figures.json", tmp_path / "figures.svg"
+    ran = efi("evaluate", str(folder), "--extra", "--json", str(written), "--svg", str(drawn))
     assert ran.returncode == 0, ran.stderr
     results = json.loads(written.read_text())
-    assert results.pop("default") in results
-    assert set(results) == {"calibrated", "efi_v2"}
-    for figures in results.values():
-        assert set(figures) == FIGURES
+    for scorer in ("calibrated", "efi_v2"):
+        figures = results[scorer]
+        assert figures.keys() >= FIGURES
         assert figures["hit@1"] == figures["mrr"] == figures["ndcg@10"] == 1
         assert figures["auroc_nomatch"] == 1
     assert results["efi_v2"]["ece"] is None
     assert 0 <= results["calibrated"]["ece"] <= 1
+    assert results["default"] in results
+    assert results["methods"].keys() >= {"bm25", "bm25_vehicle", *CHANNELS, "efi_v2", "calibrated"}
+    assert results["methods"]["keyword"]["hit@1"] == results["methods"]["bm25_vehicle"]["hit@1"] == 1
+    assert (results["gold"]["failures"], results["gold"]["distractors"]) == (4, 1)
     assert "nDCG@10" in ran.stdout
+    assert drawn.read_text().startswith("<svg")
 
 
-def test_a_folder_that_does_not_fit_together_is_refused_in_a_sentence(folder: Path):
+def test_one_scorer_can_be_asked_alone(efi: Efi, folder: Path, tmp_path: Path):
+    written = tmp_path / "figures.json"
+    ran = efi("evaluate", "--gold", str(folder), "--scorer", "efi_v2", "--json", str(written))
+    assert ran.returncode == 0, ran.stderr
+    results = json.loads(written.read_text())
+    assert "calibrated" not in results
+    assert results["efi_v2"]["hit@1"] == 1
+    assert results["gold"]["distractors"] == 0
+    ran = efi("evaluate", str(folder), "--scorer", "horoscope")
+    assert ran.returncode == 1
+    assert ran.stderr.strip().endswith("There is no scorer horoscope; choose among calibrated, efi_v2.")
+
+
+def test_a_folder_that_does_not_fit_together_is_refused_in_a_sentence(efi: Efi, folder: Path):
     with (folder / "qrels.tsv").open("a") as lines:
         lines.write("q1\t99V999000\t1\n")
     ran = efi("evaluate", "--gold", str(folder))

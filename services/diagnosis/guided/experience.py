@@ -4,7 +4,7 @@ Both functions that write belong in the transaction of an event's receipt; the l
 ticket, passage and test) keeps a test from counting twice, and lets a revisit take its outcomes back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -97,17 +97,27 @@ async def take_back(ticket_id: str, resolution_round: int) -> int:
     return len(outcomes)
 
 
-async def learnt(card_ids: Iterable[str], variant: str) -> Learnt:
-    """What is known of the cards' tests, and of all cards' together, on one variant; decayed to now."""
-    now = clock.now()
+async def learnt(
+    card_ids: Iterable[str], variant: str, *, merged: Mapping[str, Collection[str]] | None = None
+) -> Learnt:
+    """What is known of the cards' tests, and of all cards' together, on one variant; decayed to now.
+
+    `merged` names the cards that were merged into a card: what their repairs showed counts for it.
+    """
+    now, none = clock.now(), Counts()
+    owners: dict[str, list[str]] = {card_id: [card_id] for card_id in (*card_ids, ANY_CARD)}
+    for card_id, retired in (merged or {}).items():
+        for former in retired:
+            owners.setdefault(former, []).append(card_id)
     rows = await CheckLikelihood.find(
-        {"card_id": {"$in": [*card_ids, ANY_CARD]}, "variant": {"$in": [variant, POOLED]}}
+        {"card_id": {"$in": list(owners)}, "variant": {"$in": [variant, POOLED]}}
     ).to_list()
     counts: dict[tuple[str, str], dict[str, Counts]] = {}
     for row in rows:
         sums = Decayed(row.as_of, row.yes, row.no).at(now, _Policy.half_life)
-        counts.setdefault((row.card_id, row.test_id), {})[row.variant] = Counts(sums.successes, sums.failures)
-    none = Counts()
+        for owner in owners[row.card_id]:
+            kinds = counts.setdefault((owner, row.test_id), {})
+            kinds[row.variant] = kinds.get(row.variant, none).plus(Counts(sums.successes, sums.failures))
     return {key: borrowed(kinds.get(variant, none), kinds.get(POOLED, none)) for key, kinds in counts.items()}
 
 

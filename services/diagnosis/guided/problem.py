@@ -16,7 +16,7 @@ WORKS_PRIOR = (9.5, 0.5)
 """Pseudo-repairs (worked, did not) of a card that is the cause: its author saw the repair work."""
 _FIELDS = (
     "title", "version", "diagnostic_tree", "required_parts", "estimated_parts_cost", "estimated_labor_cost",
-    "estimated_total_cost", "estimated_repair_time_minutes", "success_count", "failure_count",
+    "estimated_total_cost", "estimated_repair_time_minutes", "success_count", "failure_count", "merged_from",
 )  # fmt: skip
 
 
@@ -56,7 +56,8 @@ async def pose(
     cards = {card_id: found[card_id] for card_id in priors if card_id in found}
     trees = {card_id: _tree(card) for card_id, card in cards.items()}
     catalogue = build(trees)
-    table = likelihoods.table(catalogue, await experience.learnt(cards, variant))
+    merged = {card_id: card.get("merged_from", []) for card_id, card in cards.items()}
+    table = likelihoods.table(catalogue, await experience.learnt(cards, variant, merged=merged))
     lacking = await _lacking(cards, site_id) if with_stock else set()
     repairs = [repair_of(card, lacking=card_id in lacking) for card_id, card in cards.items()]
     gone = sum(share for card_id, share in priors.items() if card_id not in cards)

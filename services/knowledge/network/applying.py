@@ -1,5 +1,6 @@
 """Writing a version from elsewhere onto our card, with its place in the history, its events and its snapshot."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app import clock
@@ -16,6 +17,9 @@ from services.knowledge.network import public
 from services.knowledge.network.publishing import UNNUMBERED, lineages_of
 from services.writing import update
 
+Named = Mapping[str | None, str]
+"""Ids of cards here, by the ids that the network knows them by."""
+
 
 def lineage_of(item: CardItem, print_: str, card_id: str, *, offered: bool) -> CardLineage:
     """The lineage of a card that comes here for the first time. `offered`: others may have it from us."""
@@ -30,13 +34,17 @@ def lineage_of(item: CardItem, print_: str, card_id: str, *, offered: bool) -> C
         status=item.card.status,
         deprecation_reason=item.card.deprecation_reason,
         successor_id=item.card.successor_id,
+        merged_into=item.card.merged_into,
         sequence=UNNUMBERED if offered else 0,
         seen_revision=1 if offered else 0,
     )
 
 
-def new_card(item: CardItem, card_id: str, status: FailureCardStatus, successor_id: str | None) -> FailureCard:
-    """A card that was unknown here. Who wrote and approved it stays with its origin, whose opaque id stands instead."""
+def new_card(item: CardItem, card_id: str, status: FailureCardStatus, named: Named) -> FailureCard:
+    """A card that was unknown here; `named`: the cards that it names, as they are known here.
+
+    Who wrote and approved it stays with its origin, whose opaque id stands instead.
+    """
     content, now = item.card.content, clock.now()
     signature = content.failure_signature
     card = FailureCard(
@@ -55,24 +63,26 @@ def new_card(item: CardItem, card_id: str, status: FailureCardStatus, successor_
         updated_by=item.origin,
         synced_to_network=True,
         last_sync_at=now,
-        **_state(item.card, successor_id, item.origin, item.approved_at or now),
+        **_state(item.card, named, item.origin, item.approved_at or now),
     )
     card.version_history = [versions.entry(item.version, "came from the network", [])]
     return card
 
 
-def _state(card: PublicCard, successor_id: str | None, who: str, now: Any) -> dict[str, Any]:
+def _state(card: PublicCard, named: Named, who: str, now: Any) -> dict[str, Any]:
     if card.status is FailureCardStatus.deprecated:
         return {
             "deprecated_at": now,
             "deprecation_reason": card.deprecation_reason,
-            "successor_id": successor_id,
+            "successor_id": named.get(card.successor_id),
+            "merged_into": named.get(card.merged_into),
             "approved_at": now,
         }
     return {"approved_by": who, "approved_at": now} | {
         "deprecated_at": None,
         "deprecation_reason": "",
         "successor_id": None,
+        "merged_into": None,
     }
 
 
@@ -91,7 +101,6 @@ async def write_state(
     shown: PublicCard,
     *,
     version: int,
-    successor_id: str | None,
     summary: str,
     also: dict[str, Any] | None = None,
 ) -> FailureCard:
@@ -103,13 +112,18 @@ async def write_state(
     if whole.failure_signature:
         changes["signature_hash"] = whole.failure_signature.signature_hash
     who = current_actor().id
+    named = await local_ids([shown])
     moved = card.status is not shown.status
     if moved:
         changes["status"] = shown.status
     if moved and shown.status is not FailureCardStatus.pending_review:
-        changes |= _state(shown, successor_id, who, clock.now())
+        changes |= _state(shown, named, who, clock.now())
     elif shown.status is FailureCardStatus.deprecated:
-        changes |= {"deprecation_reason": shown.deprecation_reason, "successor_id": successor_id}
+        changes |= {
+            "deprecation_reason": shown.deprecation_reason,
+            "successor_id": named.get(shown.successor_id),
+            "merged_into": named.get(shown.merged_into),
+        }
     changes |= {"version": version, "edition": card.edition + 1, "updated_by": who, **(also or {})}
     push = None
     if version != card.version:
@@ -133,15 +147,19 @@ async def write_state(
 
 
 def _deprecated(card: FailureCard) -> CardDeprecated:
-    return CardDeprecated(card_id=card.id, reason=card.deprecation_reason, successor_id=card.successor_id)
+    return CardDeprecated(
+        card_id=card.id,
+        reason=card.deprecation_reason,
+        successor_id=card.successor_id,
+        merged_into=card.merged_into,
+    )
 
 
-async def local_id(network_id: str | None) -> str | None:
-    """The id that a card of the network has here; a card that has not come yet keeps the network's."""
-    if network_id is None:
-        return None
-    lineage = (await lineages_of([network_id])).get(network_id)
-    return lineage.card_id if lineage else network_id
+async def local_ids(shown: Iterable[PublicCard]) -> dict[str | None, str]:
+    """The ids that the cards which these name have here; one that has not come yet keeps the network's."""
+    wanted = {name for card in shown for name in (card.successor_id, card.merged_into) if name}
+    known = await lineages_of(wanted)
+    return {name: known[name].card_id if name in known else name for name in wanted}
 
 
 async def withdraw(review_id: str, reason: str) -> None:

@@ -9,7 +9,7 @@ from models.enums import FailureCardStatus
 from models.failure_card import FailureCard
 from models.network import CardItem, CardLineage, CardShare
 from models.symptom import Symptom, SymptomContent
-from services.knowledge import confidence
+from services.knowledge.evidence_rows import half_life
 from services.knowledge.network import bundles, identity, public, shares
 from services.knowledge.network.publishing import publish_due
 
@@ -41,7 +41,7 @@ async def changes(since: int, limit: int = DEFAULT_LIMIT) -> bytes:
         "since": since,
         "until": since,
         "head": who.sequence,
-        "half_life_days": confidence.half_life().total_seconds() / 86_400,
+        "half_life_days": half_life().total_seconds() / 86_400,
         "cards": [],
         "evidence": [],
     }
@@ -96,6 +96,7 @@ def _card_item(lineage: CardLineage, stored: Mapping[str, Any]) -> CardItem | No
         FailureCardStatus(stored["status"]),
         lineage.deprecation_reason,
         lineage.successor_id,
+        lineage.merged_into,
     )
     if public.fingerprint(card) != lineage.fingerprint:
         return None

@@ -42,7 +42,7 @@ async def comparison_of(review: Review) -> Comparison | None:
 def shown(card: FailureCard, lineage: CardLineage) -> PublicCard:
     """What the network sees of our card."""
     stored = public.public_card(public.content_of_stored(dict(card)), card.status, card.deprecation_reason)
-    return stored.model_copy(update={"successor_id": lineage.successor_id})
+    return stored.model_copy(update={"successor_id": lineage.successor_id, "merged_into": lineage.merged_into})
 
 
 async def _base(lineage: CardLineage, incoming: IncomingVersion) -> PublicCard | None:
@@ -55,7 +55,11 @@ async def _base(lineage: CardLineage, incoming: IncomingVersion) -> PublicCard |
             version = await versions.find(lineage.card_id, ancestor.version)
             if version is not None:
                 return public.public_card(
-                    version.content, ancestor.status, ancestor.deprecation_reason, ancestor.successor_id
+                    version.content,
+                    ancestor.status,
+                    ancestor.deprecation_reason,
+                    ancestor.successor_id,
+                    ancestor.merged_into,
                 )
     return None
 
@@ -87,7 +91,6 @@ async def decide(review: Review, status: ReviewStatus, reason: str, content: Car
         card,
         outcome,
         version=version,
-        successor_id=await applying.local_id(outcome.successor_id),
         summary=reason or "decided between two versions",
     )
     following = screened(follow(lineage, outcome, print_, vector=vector, version=version), outcome)

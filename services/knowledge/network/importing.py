@@ -1,43 +1,35 @@
 """Taking a bundle in: each in one transaction with its cursor, so that a crash leaves all of it or nothing."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
-from pydantic import BaseModel, ValidationError
 
 from app import clock
 from app.database import in_transaction
-from app.errors import Invalid
-from app.ids import is_id, new_id
+from app.ids import new_id
 from app.security import acting_as, agent, current_actor
 from models.enums import FailureCardStatus
 from models.event import Payload, SyncCompleted
 from models.failure_card import FailureCard
-from models.learning import CardEvidence
 from models.network import (
     BundleReceipt,
     CardItem,
     CardLineage,
-    CardShare,
     IncomingKind,
     IncomingVersion,
     Peer,
-    RefusedItem,
     ShareContent,
     Trust,
 )
 from models.symptom import Symptom
 from services.events.record import record_all
-from services.knowledge import confidence, reviews
+from services.knowledge import reviews
 from services.knowledge.changes import announce
-from services.knowledge.content import completed
-from services.knowledge.learning import Decayed
-from services.knowledge.network import applying, bundles, conflicts, identity, public, shares
+from services.knowledge.evidence_rows import half_life
+from services.knowledge.network import applying, bundles, conflicts, evidence, public, shares
 from services.knowledge.network.bundles import Bundle
 from services.knowledge.network.publishing import (
     UNNUMBERED,
@@ -46,9 +38,9 @@ from services.knowledge.network.publishing import (
     number,
     publish,
     screened,
-    share_of,
     write,
 )
+from services.knowledge.network.taken import PUBLIC, Taken
 from services.knowledge.network.vectors import joined
 from services.knowledge.network.verdict import Verdict, judge
 from services.writing import insert_many, update
@@ -58,8 +50,6 @@ log = structlog.get_logger(__name__)
 REFUSED_KEPT = 100
 BULK_DELAY = timedelta(seconds=30)
 """Of the events of cards that come with many others: nobody waits for their edges in the graph, but for the cards."""
-_PUBLIC = (FailureCardStatus.approved, FailureCardStatus.deprecated)
-Item = TypeVar("Item", bound=BaseModel)
 
 
 async def import_bundle(raw: bytes, *, received_before: int = 0) -> BundleReceipt:
@@ -96,10 +86,10 @@ async def _take(bundle: Bundle, received_before: int) -> BundleReceipt:
     _require_next(peer, bundle)
     taken = Taken(peer, in_bulk=payload.more)
     cards = taken.read(payload.cards, CardItem)
-    evidence = taken.read(payload.evidence, ShareContent)
+    stated = taken.read(payload.evidence, ShareContent)
     await _add_symptoms(bundle)
     await _take_cards(taken, cards)
-    await _take_evidence(taken, evidence)
+    await evidence.take_evidence(taken, stated)
     await conflicts.settle(taken.card_ids)
     announce(*taken.card_ids)
     count = len(payload.cards) + len(payload.evidence)
@@ -136,56 +126,12 @@ def _require_next(peer: Peer | None, bundle: Bundle) -> None:
             f"The changes of {peer.name} are here up to {peer.cursor}, this begins after {payload.since}.",
             cursor=peer.cursor,
         )
-    ours = confidence.half_life().total_seconds() / 86_400
+    ours = half_life().total_seconds() / 86_400
     if payload.half_life_days != ours:
         raise bundles.OtherHalfLife(
             f"EFI_EVIDENCE_HALF_LIFE_DAYS is {ours:g} here and {payload.half_life_days:g} at {peer.name}: "
             "evidence can only be added up where it decays alike."
         )
-
-
-@dataclass
-class Taken:
-    """What becomes of one bundle."""
-
-    peer: Peer
-    in_bulk: bool = False
-    added: int = 0
-    updated: int = 0
-    conflicts: int = 0
-    rebased: set[str] = field(default_factory=set)
-    refused: list[RefusedItem] = field(default_factory=list)
-    card_ids: set[str] = field(default_factory=set)
-
-    def read(self, raw: Sequence[Mapping[str, Any]], model: type[Item]) -> list[Item]:
-        """The items that are sound; the others are noted."""
-        sound = []
-        for one in raw:
-            try:
-                item = model.model_validate(one)
-                if isinstance(item, CardItem):
-                    _require_sound(item)
-            except ValidationError as error:
-                first = error.errors()[0]
-                self.refuse(one, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-            except Invalid as error:
-                self.refuse(one, error.detail)
-            else:
-                sound.append(item)
-        return sound
-
-    def refuse(self, item: Mapping[str, Any], reason: str) -> None:
-        self.refused.append(RefusedItem(item=str(item.get("network_id"))[:100], reason=reason[:500]))
-
-
-def _require_sound(item: CardItem) -> None:
-    """Raise Invalid for what no author could have stored, or an id that is not the card's."""
-    if item.card.status not in _PUBLIC:
-        raise Invalid(f"a card that is {item.card.status} does not travel")
-    expected = public.network_id(item.network_id, item.natural_key)
-    if item.network_id != expected or not is_id(item.network_id, "card"):
-        raise Invalid("its id is not that of its key")
-    completed(item.card.content)
 
 
 async def _add_symptoms(bundle: Bundle) -> None:
@@ -206,7 +152,7 @@ async def _add_symptoms(bundle: Bundle) -> None:
 async def _take_cards(taken: Taken, items: list[CardItem]) -> None:
     by_id = {item.network_id: item for item in items}
     lineages, occupied = await _present(by_id)
-    cards = await _cards([lineage.card_id for lineage in lineages.values()])
+    cards = await evidence.cards_by_id(lineage.card_id for lineage in lineages.values())
     fresh: list[tuple[CardItem, str]] = []
     written: list[CardLineage] = []
     for network_id, item in by_id.items():
@@ -236,11 +182,6 @@ async def _present(items: Mapping[str, CardItem]) -> tuple[dict[str, CardLineage
     return await lineages_of(items), {*here, *here.values()} - {None}
 
 
-async def _cards(card_ids: Sequence[str]) -> dict[str, FailureCard]:
-    found = await FailureCard.find({"_id": {"$in": sorted(card_ids)}}).to_list() if card_ids else []
-    return {card.id: card for card in found}
-
-
 async def _meet(taken: Taken, item: CardItem, lineage: CardLineage, card: FailureCard) -> CardLineage | None:
     """What comes of a version from elsewhere on a card that is here; the lineage if it has changed."""
     print_ = public.fingerprint(item.card)
@@ -252,7 +193,7 @@ async def _meet(taken: Taken, item: CardItem, lineage: CardLineage, card: Failur
             if verdict is Verdict.keep and item.version >= card.version:
                 version = item.version + 1
             return await _join(taken, item, lineage, card, version)
-        case Verdict.advance if card.status not in _PUBLIC:
+        case Verdict.advance if card.status not in PUBLIC:
             return await _renew_waiting(taken, item, print_, lineage, card)
         case Verdict.advance if taken.peer.trust is Trust.approve_automatically:
             return await _advance(taken, item, print_, lineage, card)
@@ -269,7 +210,6 @@ async def _join(taken: Taken, item: CardItem, lineage: CardLineage, card: Failur
             card,
             conflicts.shown(card, lineage),
             version=version,
-            successor_id=card.successor_id,
             summary="the same elsewhere",
         )
         taken.card_ids.add(card.id)
@@ -291,7 +231,6 @@ async def _advance(taken: Taken, item: CardItem, print_: str, lineage: CardLinea
         card,
         item.card,
         version=version,
-        successor_id=await applying.local_id(item.card.successor_id),
         summary=f"from {taken.peer.name}",
         also=_arrived(),
     )
@@ -319,7 +258,6 @@ async def _renew_waiting(
         card,
         waiting,
         version=max(item.version, card.version + 1),
-        successor_id=None,
         summary=f"from {taken.peer.name}",
         also=_arrived(),
     )
@@ -366,19 +304,15 @@ async def _add(taken: Taken, fresh: Sequence[tuple[CardItem, str]]) -> list[Card
     if not fresh:
         return []
     local = {item.network_id: card_id for item, card_id in fresh}
-    heard = await _rekeyed(local)
+    heard = await evidence.rekeyed(local)
+    named = await applying.local_ids(item.card for item, _ in fresh) | local
     cards, snapshots, waiting, told, lineages = [], [], [], list[Payload](), []
     automatic = taken.peer.trust is Trust.approve_automatically
     for item, card_id in fresh:
-        successor = item.card.successor_id
-        if successor:
-            successor = local.get(successor) or await applying.local_id(successor)
         offered = automatic or item.card.status is FailureCardStatus.deprecated
         status = item.card.status if offered else FailureCardStatus.pending_review
-        card = applying.new_card(item, card_id, status, successor)
-        for name, value in shares.restated(
-            card, item.base_score, None, [], heard[card_id], confidence.half_life()
-        ).items():
+        card = applying.new_card(item, card_id, status, named)
+        for name, value in shares.restated(card, item.base_score, None, [], heard[card_id], half_life()).items():
             setattr(card, name, value)
         review = None if offered else reviews.review_of(card)
         if review is not None:
@@ -394,69 +328,3 @@ async def _add(taken: Taken, fresh: Sequence[tuple[CardItem, str]]) -> list[Card
     taken.added += len(cards)
     taken.card_ids.update(local.values())
     return lineages
-
-
-async def _rekeyed(local: Mapping[str, str]) -> dict[str, list[CardShare]]:
-    """The shares that came before their cards, filed under the ids that the cards have got here."""
-    found = await shares.of_cards(list(local))
-    for network_id, early in found.items():
-        if local[network_id] == network_id:
-            continue
-        collection = CardShare.get_pymongo_collection()
-        await collection.delete_many({"card_id": network_id})
-        await CardShare.insert_many([share_of(share, local[network_id], share, own=share.own) for share in early])
-    return defaultdict(list, {local[network_id]: early for network_id, early in found.items()})
-
-
-async def _take_evidence(taken: Taken, items: list[ShareContent]) -> None:
-    """Others' shares replace the states of theirs that we had, and the cards are reckoned anew."""
-    concerned = {item.network_id for item in items} | taken.rebased
-    if not concerned:
-        return
-    node = (await identity.own()).node_id
-    lineages = await lineages_of(concerned)
-    place = {network_id: network_id for network_id in concerned}
-    place |= {network_id: lineage.card_id for network_id, lineage in lineages.items()}
-    known = await shares.of_cards(sorted(set(place.values())))
-    changed: list[CardShare] = []
-    after = {card_id: {share.origin: share for share in known[card_id]} for card_id in place.values()}
-    for item in items:
-        card_id = place[item.network_id]
-        before = after[card_id].get(item.origin)
-        if before is not None and before.stamp >= item.stamp:
-            continue
-        own = item.origin == node
-        if own:
-            # Our store was set back to an earlier state: only we know our share, and it must count as the newer one.
-            if before is None:
-                continue
-            item = before.model_copy(update={"stamp": item.stamp + 1})
-        share = share_of(item, card_id, before, own=own)
-        after[card_id][item.origin] = share
-        changed.append(share)
-    reckoned = {share.card_id for share in changed if not share.own} | {place[one] for one in taken.rebased}
-    await _reckon(taken, lineages, known, after, reckoned)
-    stored = {share.id for some in known.values() for share in some}
-    await number(changed)
-    await write(CardShare, changed, stored)
-
-
-async def _reckon(
-    taken: Taken,
-    lineages: Mapping[str, CardLineage],
-    before: Mapping[str, Sequence[CardShare]],
-    after: Mapping[str, Mapping[str, CardShare]],
-    card_ids: set[str],
-) -> None:
-    bases = {lineage.card_id: lineage.base_score for lineage in lineages.values()}
-    cards = await _cards(sorted(card_ids & bases.keys()))
-    rows = await CardEvidence.find({"_id": {"$in": [f"{card_id}|{shares.POOLED}" for card_id in cards]}}).to_list()
-    pooled = {row.card_id: Decayed(row.as_of, row.successes, row.failures, row.rejections) for row in rows}
-    for card_id, card in cards.items():
-        old = [share for share in before[card_id] if not share.own]
-        new = [share for _, share in sorted(after[card_id].items()) if not share.own]
-        changes = shares.restated(card, bases[card_id], pooled.get(card_id), old, new, confidence.half_life())
-        line = shares.score_line(card, changes, f"outcomes at other services, from {taken.peer.name}")
-        push = {"confidence_history": {"$each": [line], "$slice": -confidence.HISTORY_KEPT}} if line else None
-        await update(card, changes, push=push)
-        taken.card_ids.add(card_id)

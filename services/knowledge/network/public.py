@@ -51,13 +51,23 @@ def content_of_stored(stored: Mapping[str, Any]) -> CardContent:
 
 
 def public_card(
-    content: CardContent, status: FailureCardStatus, reason: str = "", successor_id: str | None = None
+    content: CardContent,
+    status: FailureCardStatus,
+    reason: str = "",
+    successor_id: str | None = None,
+    merged_into: str | None = None,
 ) -> PublicCard:
-    """Without the ids of this service's own parts; `successor_id` as the network knows it."""
+    """Without the ids of this service's own parts; other cards are named as the network knows them."""
     if any(part.part_id for part in content.required_parts):
         parts = [part.model_copy(update={"part_id": None}) for part in content.required_parts]
         content = content.model_copy(update={"required_parts": parts})
-    return PublicCard(content=content, status=status, deprecation_reason=reason, successor_id=successor_id)
+    return PublicCard(
+        content=content,
+        status=status,
+        deprecation_reason=reason,
+        successor_id=successor_id,
+        merged_into=merged_into,
+    )
 
 
 def with_own_parts(content: CardContent, ours: CardContent | None) -> CardContent:

@@ -77,7 +77,9 @@ async def publish(card_ids: Iterable[str]) -> None:
     if not offered:
         return
     node = (await identity.own()).node_id
-    successors = await network_ids({card["successor_id"] for card in offered.values() if card.get("successor_id")})
+    fields = ("successor_id", "merged_into")
+    named = {card[name] for card in offered.values() for name in fields if card.get(name)}
+    successors = await network_ids(named)
     versions = [
         _renewed(card, keys[card_id], lineages.get(keys[card_id]), node, successors)
         for card_id, card in offered.items()
@@ -117,6 +119,7 @@ def _renewed(
         FailureCardStatus(stored["status"]),
         stored.get("deprecation_reason", ""),
         successors.get(stored.get("successor_id") or ""),
+        successors.get(stored.get("merged_into") or ""),
     )
     print_ = public.fingerprint(card)
     if lineage is None:
@@ -132,6 +135,7 @@ def _renewed(
             status=card.status,
             deprecation_reason=card.deprecation_reason,
             successor_id=card.successor_id,
+            merged_into=card.merged_into,
             sequence=UNNUMBERED,
         )
     elif lineage.fingerprint != print_ or lineage.version != stored["version"]:  # also there and back again
@@ -176,6 +180,7 @@ def follow(lineage: CardLineage, card: PublicCard, print_: str, *, vector: dict[
             "status": card.status,
             "deprecation_reason": card.deprecation_reason,
             "successor_id": card.successor_id,
+            "merged_into": card.merged_into,
             "history": [ancestor, *lineage.history][:HISTORY_KEPT],
             "sequence": UNNUMBERED,
         }

@@ -10,7 +10,7 @@ from services.knowledge.content import completed_anew
 from services.knowledge.diff import differences
 from services.knowledge.network.public import public_card
 
-_STATE = ("status", "deprecation_reason", "successor_id")
+_STATE = ("status", "deprecation_reason", "successor_id", "merged_into")
 _DERIVED = frozenset({"failure_signature", "keywords"})
 """Follow from the rest, as a rule: not worth an expert's time when they differ beside it."""
 

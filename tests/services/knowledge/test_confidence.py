@@ -12,7 +12,7 @@ from models.failure_card import ConfidenceChange, FailureCard
 from models.learning import CardEvidence, CardOutcome
 from models.technician_action import TechnicianAction
 from models.ticket import Ticket
-from services.knowledge import changes, confidence
+from services.knowledge import changes, confidence, evidence_rows
 from tests.services.knowledge.samples import a_ticket, events_of, stored_card
 
 pytestmark = pytest.mark.usefixtures("as_system")
@@ -176,11 +176,11 @@ async def test_old_outcomes_fade():
 
 async def test_the_half_life_can_be_set():
     card = await stored_card()
-    confidence.configure(half_life_days=10)
+    evidence_rows.configure(half_life_days=10)
     try:
         await outcome(card, await a_ticket(), True, days_ago=20)
     finally:
-        confidence.configure(half_life_days=365)
+        evidence_rows.configure(half_life_days=365)
     assert (await fresh(card)).evidence_n == pytest.approx(0.25, rel=1e-3)
 
 

@@ -11,7 +11,9 @@ from models.technician_action import AttemptedDiagnostic
 from models.ticket import Ticket
 from services.diagnosis.guided import experience
 from services.diagnosis.guided.identity import identity
-from services.diagnosis.guided.likelihoods import ANY_CARD
+from services.diagnosis.guided.likelihoods import ANY_CARD, Counts, table
+from services.diagnosis.guided.problem import pose
+from services.knowledge import merging
 from tests.services.diagnosis.guided_samples import leaf
 from tests.services.workflows.conftest import Workshop
 
@@ -42,13 +44,17 @@ async def repaired(workshop: Workshop, used: FailureCard, *checks: AttemptedDiag
     return resolved
 
 
+def rounded(counts: Counts) -> tuple[float, float]:
+    return round(counts.yes, 3), round(counts.no, 3)
+
+
 async def learnt(card: FailureCard | None, variant: str = VARIANT) -> tuple[float, float]:
     """(yes, no) for the shared test, whose own sense is "below"."""
     card_id = card.id if card else ANY_CARD
     with acting_as(system("test")):
         known = await experience.learnt([card_id], variant)
     [counts] = [counts for (of_card, _), counts in known.items() if of_card == card_id]
-    return round(counts.yes, 3), round(counts.no, 3)
+    return rounded(counts)
 
 
 async def test_answers_count_for_the_cause_in_the_tests_own_sense(workshop: Workshop, cards):
@@ -126,3 +132,27 @@ async def test_of_two_causes_neither_is_taught(workshop: Workshop, cards):
     with acting_as(system("test")):
         assert await CheckOutcome.count() == 0
     assert charger.id != weak.id
+
+
+async def test_what_a_merged_card_taught_counts_for_the_survivor(workshop: Workshop, cards):
+    weak, charger = cards
+    ticket = await repaired(workshop, weak, asked(weak, True))
+    await repaired(workshop, charger, asked(weak, False))
+    with acting_as(workshop.expert):
+        kept = await merging.merge(await workshop.fresh(weak), charger.id, reason="one failure")
+        problem = await pose({kept.id: 0.6}, 0.4, variant=VARIANT, site_id=None)
+        known = await experience.learnt([kept.id], VARIANT, merged={kept.id: kept.merged_from})
+        alone = await experience.learnt([kept.id], VARIANT)
+    (test_id,) = {test for _, test in known}
+    assert rounded(known[kept.id, test_id]) == (1, 1)
+    assert rounded(alone[kept.id, test_id]) == (1, 0)
+    planner = problem.planner
+    assert planner.yes[0, 0] == pytest.approx(table(planner.catalogue, known)[0, 0])
+    assert planner.yes[0, 0] < table(planner.catalogue, alone)[0, 0]
+    await workshop.reopen(ticket)
+    await workshop.settle()
+    with acting_as(system("test")):
+        left = await experience.learnt([kept.id], VARIANT, merged={kept.id: kept.merged_from})
+    assert rounded(left[kept.id, test_id]) == (1, 0), "taken back where it had been counted"
+    await repaired(workshop, weak, asked(weak, True))
+    assert await learnt(charger) == (1, 1), "a repair by its former name counts for it"

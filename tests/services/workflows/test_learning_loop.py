@@ -54,7 +54,7 @@ async def test_a_matcher_that_fails_is_seen_and_does_not_hold_up_the_ticket(
     def fails(*_: Any, **__: Any) -> None:
         raise FloatingPointError("no numbers today")
 
-    monkeypatch.setattr(matches._live().matcher, "match", fails)
+    monkeypatch.setattr(matches.serving().matcher, "match", fails)
     ticket = await workshop.ticket()
     await workshop.settle()
     assert not (await workshop.fresh(ticket)).ai_match_performed

@@ -8,7 +8,7 @@ import pytest
 from app.errors import EfiError, Malformed, TooLarge, Unavailable
 from models.failure_card import FailureCard
 from models.network import PeerContent
-from services.knowledge import confidence
+from services.knowledge import evidence_rows
 from services.knowledge.network import bundles, identity, importing, peers, public
 from tests.services.knowledge.network.conftest import Found
 from tests.services.knowledge.network.sites import Site, failing
@@ -96,7 +96,7 @@ async def test_evidence_is_only_added_up_where_it_decays_alike(found_sites: Foun
     (raw,) = await one.bundles_for(0)
 
     assert (await refused(other, await signed(one, raw, half_life_days=30.0))).code == "bundle_other_half_life"
-    assert confidence.half_life().days == 365
+    assert evidence_rows.half_life().days == 365
 
 
 async def test_a_faulty_item_is_refused_and_the_others_are_taken(found_sites: Found):

@@ -14,7 +14,7 @@ from models.network import CardShare, NetworkIdentity, PeerContent, Trust
 from models.symptom import Symptom, SymptomContent
 from services.knowledge import cards, confidence, lifecycle, loading, symptoms
 from services.knowledge.content import content_of
-from services.knowledge.network import bundles, changes, conflicts, importing, peers
+from services.knowledge.network import bundles, changes, conflicts, identity, importing, peers
 from tests.services.knowledge.network.conftest import Found
 from tests.services.knowledge.samples import a_card
 
@@ -321,7 +321,7 @@ async def test_a_file_takes_the_same_way(found_sites: Found, tmp_path):
 
 async def test_peers_are_kept_by_admins(found_sites: Found):
     one, other = await found_sites(2)
-    key = (await other.do(lambda: importing.identity.own())).public_key
+    key = (await other.do(lambda: identity.own())).public_key
     with one:
         with pytest.raises(Invalid):
             await peers.add(one.node_id, PeerContent(name="me", public_key=key))

@@ -1,0 +1,139 @@
+"""Match runs: keeping what was shown to whom, and who may look at it later."""
+
+from dataclasses import asdict
+from datetime import timedelta
+
+from app import clock
+from app.database import in_a_transaction
+from app.errors import NotFound
+from app.security import current_actor
+from matching import Candidate, Case, MatchResult, Vehicle
+from models.match_run import AskedCase, AskedOptions, AskedVehicle, MatchRun, ShownCard, ShownReason
+from models.record import ActorRef
+from models.ticket import Ticket
+from services.group_commit import GroupCommit
+from services.knowledge.access import is_curator
+from services.paging import Page, page
+from services.repairs.visibility import load_visible as load_ticket
+from services.repairs.visibility import may_see
+
+
+class _Keeping:
+    days = timedelta(days=90)
+    commits: GroupCommit | None = None
+
+
+def configure(*, keep_days: int) -> None:
+    """Set after how many days runs without a ticket go (Settings.match_run_days). Call it in the serving event loop."""
+    _Keeping.days = timedelta(days=keep_days)
+    _Keeping.commits = GroupCommit(MatchRun, "match runs")
+
+
+def run_of(case: Case, options: AskedOptions, result: MatchResult, *, index_size: int) -> MatchRun:
+    """A run by the current actor, without a ticket: it expires."""
+    now = clock.now()
+    return MatchRun(
+        actor=ActorRef.current(),
+        organisation_id=current_actor().organisation_id,
+        case=_asked(case),
+        options=options,
+        scorer_version=result.scorer_version,
+        embedder=result.embedder,
+        channels_off=result.channels_off,
+        index_size=index_size,
+        symptom_codes=list(result.symptoms),
+        candidates=[_shown(candidate) for candidate in result.candidates],
+        shared=result.shared,
+        none_probability=result.none_probability,
+        abstained=result.abstained,
+        duration_ms=result.duration_ms,
+        created_at=now,
+        updated_at=now,
+        expires_at=now + _Keeping.days,
+    )
+
+
+def on_ticket(run: MatchRun, ticket: Ticket) -> MatchRun:
+    """The same run as one of this ticket, which is kept as long as the ticket is."""
+    fields = {"ticket_id": ticket.id, "site_id": ticket.site_id, "organisation_id": ticket.organisation_id}
+    return run.model_copy(update={**fields, "expires_at": None})
+
+
+async def record(run: MatchRun) -> None:
+    """Return once the run is stored: with the running transaction, else durably, in one write with others'."""
+    if in_a_transaction() or _Keeping.commits is None:
+        await run.insert()
+    else:
+        await _Keeping.commits.insert(run)
+
+
+async def load_visible(run_id: str) -> MatchRun:
+    """The run. Raises NotFound if there is none that the current actor may see: that of a ticket goes with the ticket,
+    any other is its maker's, and experts' and admins' to look at."""
+    run = await MatchRun.find_one({"_id": run_id})
+    if run is None or not await _visible(run):
+        raise NotFound.of("match run", run_id)
+    return run
+
+
+async def _visible(run: MatchRun) -> bool:
+    actor = current_actor()
+    if run.ticket_id is not None:
+        ticket = await Ticket.find_one({"_id": run.ticket_id})
+        return ticket is not None and may_see(actor, ticket)
+    # The expiry index sweeps once a minute; what is past its time is gone already.
+    gone = run.expires_at is not None and run.expires_at <= clock.now()
+    return not gone and (run.actor.id == actor.id or is_curator(actor))
+
+
+async def list_runs(*, ticket_id: str | None = None, limit: int = 50, after: str | None = None) -> Page[MatchRun]:
+    """Runs of a ticket, or the current actor's own, newest first. Raises NotFound for a ticket they may not see."""
+    if ticket_id is not None:
+        ticket = await load_ticket(ticket_id)
+        return await page(MatchRun, {"ticket_id": ticket.id}, limit=limit, after=after)
+    return await page(MatchRun, {"actor.id": current_actor().id}, limit=limit, after=after)
+
+
+def case_of(run: MatchRun) -> Case:
+    """The recorded complaint, ready to be matched again."""
+    asked = run.case
+    return Case(
+        text=asked.text,
+        error_codes=tuple(asked.error_codes),
+        symptom_codes=tuple(asked.symptom_codes),
+        vehicle=Vehicle(**asked.vehicle.model_dump()),
+        mileage_km=asked.mileage_km,
+        subsystem=asked.subsystem,
+        conditions=tuple(asked.conditions),
+    )
+
+
+def _asked(case: Case) -> AskedCase:
+    return AskedCase(
+        text=case.text,
+        error_codes=list(case.error_codes),
+        symptom_codes=list(case.symptom_codes),
+        vehicle=AskedVehicle(**asdict(case.vehicle)),
+        mileage_km=case.mileage_km,
+        subsystem=case.subsystem,
+        conditions=list(case.conditions),
+    )
+
+
+def _shown(candidate: Candidate) -> ShownCard:
+    return ShownCard(
+        card_id=candidate.card_id,
+        card_version=candidate.version,
+        title=candidate.title,
+        score=candidate.score,
+        probability=candidate.probability,
+        match_type=candidate.match_type,
+        confidence_level=candidate.confidence_level,
+        is_draft=candidate.is_draft,
+        matched_symptoms=list(candidate.matched_symptoms),
+        channels=candidate.channels,
+        reasons=[
+            ShownReason(channel=one.channel, text=one.text, contribution=one.contribution) for one in candidate.reasons
+        ],
+        inputs=candidate.inputs,
+    )

@@ -1,0 +1,1 @@
+"""The calibrated scorer learns from technicians' decisions."""

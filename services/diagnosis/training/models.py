@@ -1,0 +1,152 @@
+"""The models of the calibrated scorer: which there are, which one serves, and following it in every replica."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.resources import files
+
+import structlog
+from pymongo.errors import PyMongoError
+
+from app import clock
+from app.database import in_transaction
+from app.errors import Conflict, NotFound
+from app.security import acting_as, system
+from matching.scorers import CalibratedScorer
+from matching.scorers.calibrated import SHIPPED, CalibratedModel, Weights
+from models.match_model import MatchModel
+from models.record import ActorRef
+from services.diagnosis.live_index import LiveIndex
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 2.0
+DROPPED = ("cross_validated", "trained_on")
+"""What the shipped file says of its own training: not of what is learnt from it."""
+
+
+class ModelRefused(Conflict):
+    code = "match_model_refused"
+
+
+class OtherPrior(Conflict):
+    code = "match_model_of_another_release"
+
+
+def parameters_of(version: str, record: str, variants: Mapping[str, Weights]) -> str:
+    """A model as readable JSON: the shipped one with `variants` in place of those of the same embedder."""
+    shipped = json.loads(files("matching.models").joinpath(SHIPPED).read_text("utf-8"))
+    kept = {name: value for name, value in shipped.items() if name not in DROPPED}
+    learnt = {name: asdict(weights) for name, weights in variants.items()}
+    model = {**kept, "version": version, "record": record, "variants": {**shipped["variants"], **learnt}}
+    return json.dumps(json.loads(json.dumps(model, default=float), parse_float=_readable))
+
+
+def _readable(number: str) -> float:
+    """Five significant digits: more than decisions can tell."""
+    return float(f"{float(number):.5g}")
+
+
+def load(model: MatchModel) -> CalibratedModel:
+    """Raises ValueError for parameters that this release cannot read."""
+    return CalibratedModel.load(model.parameters) if model.parameters else CalibratedModel.shipped()
+
+
+async def all_models() -> list[MatchModel]:
+    """Every training, latest first, then the shipped prior, whether or not it has ever been activated by hand."""
+    found = await MatchModel.find_all().to_list()
+    shipped = CalibratedModel.shipped().version
+    if all(model.id != shipped for model in found):
+        found.append(MatchModel(id=shipped, base=shipped))
+    return sorted(found, key=lambda model: (-model.number, model.id))
+
+
+async def active() -> MatchModel:
+    """The model in service: the one activated last among those of this release's prior, else that prior."""
+    base = CalibratedModel.shipped().version
+    latest = MatchModel.find({"activated_at": {"$gt": clock.FIRST}}).sort([("activated_at", -1)])
+    async for model in latest:
+        if model.base == base:
+            return model
+    return MatchModel(id=base, base=base)
+
+
+async def get(version: str) -> MatchModel:
+    """Raises NotFound."""
+    found = next((model for model in await all_models() if model.id == version), None)
+    if found is None:
+        raise NotFound.of("match model", version)
+    return found
+
+
+async def scorer_at(version: str) -> CalibratedScorer | None:
+    """The calibrated scorer as it was in this version; None if it is not kept, or of another release."""
+    base = CalibratedModel.shipped().version
+    model = next((model for model in await all_models() if model.id == version), None)
+    if model is None or model.refused or model.base != base:
+        return None
+    return CalibratedScorer(load(model))
+
+
+async def activate(model: MatchModel) -> MatchModel:
+    """Let this model serve in every replica within POLL_SECONDS. Raises ModelRefused and OtherPrior."""
+    base = CalibratedModel.shipped().version
+    if model.refused:
+        raise ModelRefused(f"{model.id} was refused: {model.refused}.")
+    if model.base != base:
+        raise OtherPrior(f"{model.id} was learnt from {model.base}; this release ships {base}, whose features differ.")
+
+    async def note() -> None:
+        now = clock.now()
+        change = {"activated_at": now, "activated_by": ActorRef.current().model_dump(), "updated_at": now}
+        models = MatchModel.get_pymongo_collection()
+        if not (await models.update_one({"_id": model.id}, {"$set": change, "$inc": {"revision": 1}})).matched_count:
+            await MatchModel(id=model.id, base=base, activated_at=now, activated_by=ActorRef.current()).insert()
+
+    await in_transaction(note)
+    return await get(model.id)
+
+
+class ModelFollower:
+    """Keeps this replica's calibrated scorer at the model in service."""
+
+    def __init__(self, live: LiveIndex, *, poll_seconds: float = POLL_SECONDS) -> None:
+        self._live, self._poll_seconds = live, poll_seconds
+        self._unreadable = ""
+        self._task: asyncio.Task[None] | None = None
+
+    async def refresh(self) -> str:
+        """Take up the model in service; returns the version that now serves here."""
+        scorers = self._live.matcher.scorers
+        model = await active()
+        if scorers[CalibratedScorer.name].version != model.id != self._unreadable:
+            try:
+                scorers[CalibratedScorer.name] = CalibratedScorer(load(model))
+            except ValueError:
+                self._unreadable = model.id
+                log.exception("the match model cannot be read, the former one goes on", version=model.id)
+            else:
+                log.info("a match model serves", version=model.id)
+        return scorers[CalibratedScorer.name].version
+
+    async def start(self) -> None:
+        await self.refresh()
+        self._task = asyncio.create_task(self._follow(), name="match-models")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _follow(self) -> None:
+        with acting_as(system("index")):
+            while True:
+                await asyncio.sleep(self._poll_seconds)
+                try:
+                    await self.refresh()
+                except PyMongoError as error:
+                    log.warning("the match models could not be followed", reason=str(error))

@@ -1,0 +1,104 @@
+"""The index as its owner uses it: revisions, and a change of embedder while cards come and go."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from matching import CardIndex, CardRecord, Case, HashingEmbedder, Matcher
+from tests.matching.conftest import CARDS
+
+
+class SlowEmbedder(HashingEmbedder):
+    """Waits at its first text until told to go on, as a model of hours would, and may break down then."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__(128)
+        self.reached, self.go_on = threading.Event(), threading.Event()
+        self.error = error
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        self.reached.set()
+        assert self.go_on.wait(20)
+        if self.error is not None:
+            raise self.error
+        return super().embed(texts)
+
+
+def semantic_hits(index: CardIndex, text: str) -> dict[str, float]:
+    result = Matcher(index).match(Case(text), scorer="calibrated")
+    return next(dict(step.hits) for step in result.trace if step.name == "semantic")
+
+
+def test_revisions_are_kept_per_card(index: CardIndex) -> None:
+    assert index.revision("fc_hall") == 7
+    assert index.revision("fc_bms") == 0
+    assert index.revision("fc_unheard_of") is None
+    index.upsert(replace(CARDS[0], revision=3))
+    index.remove("fc_hall")
+    assert index.revision("fc_hall") is None
+    assert index.revisions() == {"fc_bms": 3, "fc_iso": 0, "fc_blank": 0, "fc_draft": 0}
+
+
+def test_the_revision_is_no_part_of_what_a_card_says() -> None:
+    assert replace(CARDS[0], revision=3) == CARDS[0]
+
+
+def test_a_new_embedder_takes_over_with_all_that_changed_meanwhile(index: CardIndex) -> None:
+    other = SlowEmbedder()
+    steps: list[tuple[int, int]] = []
+    thread = threading.Thread(target=index.reembed, args=(other, lambda done, total: steps.append((done, total))))
+    thread.start()
+    assert other.reached.wait(20)
+    # The former vectors serve, and cards come, change and go.
+    prepared = index.prepare(Case("coolant pump noise"))
+    assert Matcher(index).match(Case("hall sensor")).embedder == "hashing-384-v1"
+    assert "fc_hall" in semantic_hits(index, "motor hall sensor failure")
+    index.remove("fc_hall")
+    index.upsert(replace(CARDS[0], title="Throttle sensor drift", symptom_text="", root_cause=""))
+    index.upsert(CardRecord("fc_new", title="Coolant pump noise"))
+    other.go_on.set()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert steps[0] == (4, 4)
+    assert Matcher(index).match(Case("hall sensor")).embedder == "hashing-128-v1"
+    assert index.vector("fc_new").shape == (128,)
+    assert semantic_hits(index, "coolant pump noise")["fc_new"] == pytest.approx(1, abs=0.005)
+    assert semantic_hits(index, "throttle sensor drift")["fc_bms"] == pytest.approx(1, abs=0.005)
+    assert "fc_hall" not in semantic_hits(index, "motor hall sensor failure")
+    # A case prepared by the former embedder is judged by the new one.
+    assert index.semantic.score(prepared, np.array([index.slot_of("fc_new")]))[0] == pytest.approx(1, abs=0.005)
+    assert index.embed_pending() == 0
+
+
+def test_only_one_change_of_embedder_at_a_time(index: CardIndex) -> None:
+    first = SlowEmbedder()
+    thread = threading.Thread(target=index.reembed, args=(first,))
+    thread.start()
+    assert first.reached.wait(20)
+    with pytest.raises(RuntimeError, match="being changed"):
+        index.reembed(HashingEmbedder(64))
+    first.go_on.set()
+    thread.join(20)
+    assert index.embedder is first
+
+
+def test_a_model_that_breaks_down_changes_nothing(index: CardIndex) -> None:
+    broken = SlowEmbedder(OSError("no weights"))
+    broken.go_on.set()
+    with pytest.raises(OSError, match="no weights"):
+        index.reembed(broken)
+    assert index.embedder.name == "hashing-384-v1"
+    assert "fc_hall" in semantic_hits(index, "motor hall sensor failure")
+    index.reembed(HashingEmbedder(64))
+    assert index.embedder.name == "hashing-64-v1"
+
+
+def test_an_index_without_embedder_gains_one() -> None:
+    index = CardIndex()
+    index.upsert_many(CARDS)
+    index.reembed(HashingEmbedder())
+    assert index.semantic.off is None
+    assert "fc_hall" in semantic_hits(index, "motor hall sensor failure")
