@@ -129,7 +129,7 @@ async def _learn(
     elsewhere = shares.ledgers((await shares.foreign([card.id]))[card.id], POOLED)
     last_used_at = max(outcome.occurred_at, card.last_used_at or outcome.occurred_at)
     everywhere = learning.together([rows[card.id, POOLED].sums, *elsewhere], half_life())
-    rate = learning.fix_rate(everywhere.at(last_used_at, half_life()))
+    rate = learning.fix_rate(everywhere)
     card = await update(
         card,
         {

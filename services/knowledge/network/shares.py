@@ -136,7 +136,7 @@ def restated(
     last_used_at = change["last_used_at"] = max(filter(None, uses), default=None)
     if last_used_at is not None:
         everywhere = learning.together([own_pooled or _NOT_YET, *ledgers(after, POOLED)], half_life)
-        rate = learning.fix_rate(everywhere.at(last_used_at, half_life))
+        rate = learning.fix_rate(everywhere)
         change |= {
             "evidence_mean": rate.mean,
             "evidence_low": rate.low,
