@@ -1,5 +1,6 @@
 """The service. `app` is the ASGI application; `python server.py` serves it."""
 
+import gc
 import socket
 import sys
 
@@ -26,6 +27,9 @@ class _Server(uvicorn.Server):
             if password := getattr(app.state, "first_password", None):
                 print(f"Password of {settings.admin_email}: {password}   (shown once and stored nowhere)", flush=True)
         if self.started:
+            # The index stays: the collector, which would look through it every few hundred requests, shall pass it by.
+            gc.collect()
+            gc.freeze()
             port = self.servers[0].sockets[0].getsockname()[1]
             _announce(settings.public_url or f"http://{_host(settings.host)}:{port}")
 

@@ -97,6 +97,9 @@ def evaluate(
     judged = folder or gold
     if judged is None:
         raise typer.BadParameter("name the folder of the gold set", param_hint="GOLD")
+    for file in filter(None, (json_file, svg_file)):
+        if not file.parent.is_dir():  # said now, not after minutes of work
+            raise typer.BadParameter(f"there is no folder {file.parent}")
     configure_logs("warning", as_json=False)
 
     async def work() -> "gold_set.Evaluation":

@@ -1,28 +1,25 @@
-"""BM25 over a changing collection: 8-bit impact postings find, exact arithmetic on the few found ranks.
+"""BM25 over a changing collection: 8-bit impact postings bound, exact arithmetic on the few that may be best ranks.
 
     score(d) = Σ_t w_t · idf_t · (k1 + 1) · f / (f + k1 · (1 − b + b · |d| / mean))
 
-with idf_t = ln(1 + (N − n_t + ½) / (n_t + ½)), Lucene's form, which is positive for every term. A posting keeps
-f / (f + …) in eight bits, reckoned with the mean length when the document came; the forward index keeps f itself, from
-which the best candidates are scored again exactly, with the mean and the frequencies of this moment.
+with idf_t = ln(1 + (N − n_t + ½) / (n_t + ½)), Lucene's form, which is positive for every term. Block by block the
+postings add up to an upper bound of every document's score in an array that stays in the cache; documents whose bound
+passes the least of the best so far are scored exactly, with the mean and the frequencies of this moment. So the best
+are found for certain, and whatever has become of the collection since a posting was written.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from matching.kernels import accumulate
-from matching.storage import Column, rank, top
-
-SPARE = 100
-"""Candidates scored again beyond those asked for: more than 8-bit rounding shuffles."""
-DRIFT = 0.1
-"""Change of the mean length beyond which the impacts are reckoned anew."""
+from matching.segment import Norm, Scratch, Search, Segment
+from matching.storage import BLOCK, Column, by_block, rank
 
 Weights = dict[str, float]
+NOTHING = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,10 @@ class Asked:
 
 
 class Bm25:
-    """Documents are slots with term frequencies (weighted, so not necessarily whole numbers)."""
+    """Documents are slots with term frequencies (weighted, so not necessarily whole numbers).
+
+    With k1 = 0 frequencies do not matter and are not kept.
+    """
 
     def __init__(self, k1: float = 1.2, b: float = 0.75) -> None:
         self.k1, self.b = k1, b
@@ -43,48 +43,49 @@ class Bm25:
         self._terms: dict[str, int] = {}
         self._names: list[str] = []
         self._frequency = Column(np.int32)  # living documents with the term
-        self._slots: list[Column] = []
-        self._impacts: list[Column] = []
-        self._begin, self._end = Column(np.int64), Column(np.int64)
-        self._lengths = Column(np.float32)
-        self._forward_terms, self._forward_values = Column(np.int32), Column(np.float16)
+        self._segments: list[Segment | None] = []
         self._total_length = 0.0
-        self._quantised_mean = 1.0
-        self._scratch = np.zeros(0, dtype=np.float32)
+        self._checked = 0
+        self._scratch = Scratch()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_scratch": np.zeros(0, dtype=np.float32)}
+        return self.__dict__ | {"_scratch": None, "_terms": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._terms = {name: number for number, name in enumerate(self._names)}
+        self._scratch = Scratch()
 
     def add(self, slot: int, frequencies: Weights) -> None:
-        """Takes in a document under a slot greater than all before it."""
-        ids = np.fromiter((self._id(term) for term in frequencies), np.int32, len(frequencies))
+        """Takes in a document under a slot behind all others of its block."""
+        names = np.fromiter((self._id(term) for term in frequencies), np.int32, len(frequencies))
         values = np.fromiter(frequencies.values(), np.float32, len(frequencies))
-        self._begin[slot] = self._forward_terms.size
-        self._forward_terms.extend(ids)
-        self._forward_values.extend(values)
-        self._end[slot] = self._forward_terms.size
-        self._lengths[slot] = length = float(values.sum())
+        length = float(values.sum())
+        self._frequency.data[names] += 1
         self._total_length += length
         self.count += 1
-        if self.count & (self.count - 1) == 0:
-            self._follow_mean(slot)
-        impacts = self._impact(values, length)
-        for term, impact in zip(ids.tolist(), impacts.tolist(), strict=True):
-            self._slots[term].append(slot)
-            self._impacts[term].append(impact)
-            self._frequency[term] += 1
+        block, place = divmod(slot, BLOCK)
+        self._segments.extend([None] * (block + 1 - len(self._segments)))
+        segment = self._segments[block]
+        if segment is None:
+            segment = self._segments[block] = Segment(weighted=self.k1 > 0)
+        segment.add(place, names, values, length)
+        segment.settle(self._mean, self._norm)
+        self._follow_mean()
 
     def remove(self, slot: int) -> None:
-        """Forgets a document. Its postings stay until half of a list is dead."""
-        terms = self._own_terms(slot)
-        self._frequency.data[terms] -= 1
-        self._total_length -= float(self._lengths[slot])
-        self._lengths[slot] = 0
-        self._end[slot] = self._begin[slot]
+        """Forgets a document."""
+        segment, place = self._at(slot)
+        names, _ = segment.document(place)
+        self._frequency.data[names] -= 1
+        self._total_length -= float(segment.lengths[place])
         self.count -= 1
-        for term in terms.tolist():
-            if self._slots[term].size > 2 * int(self._frequency[term]) + 8:
-                self._sweep(term)
+        segment.remove(place)
+
+    def release(self, block: int) -> None:
+        """Gives back the memory of a block of slots whose documents have all been removed."""
+        if block < len(self._segments):
+            self._segments[block] = None
 
     @property
     def terms(self) -> Sequence[str]:
@@ -108,54 +109,71 @@ class Bm25:
         numbers = [self._terms.get(term, -1) for term in weights]
         full = np.array([weight * self.idf(term) for term, weight in weights.items()]) * (self.k1 + 1)
         terms = np.array(numbers, dtype=np.int32)
-        known = terms >= 0
+        known = (terms >= 0) & (full > 0)
         return Asked(terms[known], full[known].astype(np.float32), float(full.sum()))
 
     def search(
         self, asked: Asked, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Slots and exact scores of the best documents among the allowed, best first; for `favoured` see `top`."""
-        size = self._lengths.size
-        if len(self._scratch) < size:
-            self._scratch = np.zeros(size + size // 4, dtype=np.float32)
-        scores = self._scratch[:size]
-        scores[:] = 0
-        for term, weight in zip(asked.terms.tolist(), asked.weights / 255, strict=True):
-            accumulate(scores, self._slots[term].data, self._impacts[term].data, weight)
-        slots = top(scores, limit + SPARE, allowed[:size], favoured)
-        return rank(slots, self.score(asked, slots), limit, favoured)
+        """Slots and exact scores of the best documents among the allowed, best first, ties by slot.
+
+        The `limit` best of `favoured`, ascending slots, are added to the `limit` best of all.
+        """
+        if limit <= 0 or not len(asked.terms):
+            return NOTHING, NOTHING.astype(np.float32)
+        sought = Search(asked.terms, asked.weights, limit, self._mean, self._norm, self._scratch)
+        inside = {block: places for block, _, places in by_block(favoured)} if favoured is not None else {}
+        for block, segment in enumerate(self._segments):
+            if segment is not None:
+                segment.search(sought, block, allowed[block * BLOCK :], inside.get(block, NOTHING))
+        return rank(*sought.found(), limit, favoured)
 
     def score(self, asked: Asked, slots: np.ndarray) -> np.ndarray:
         """Exact float32 scores of the given slots; 0 for removed ones."""
-        counts = self._end[slots] - self._begin[slots]
-        total = int(counts.sum())
-        if total == 0:
-            return np.zeros(len(slots), dtype=np.float32)
-        owner = np.repeat(np.arange(len(slots)), counts)
-        first = np.cumsum(counts) - counts
-        where = np.arange(total) - first[owner] + self._begin[slots][owner]
-        parts = self._table(asked)[self._forward_terms[where]]
-        values = self._forward_values[where].astype(np.float32)
-        parts *= values / (values + self._norms(self._lengths[slots])[owner])
-        return np.bincount(owner, parts, len(slots)).astype(np.float32)
+        out = np.zeros(len(slots), dtype=np.float32)
+        for block, where, places in by_block(slots):
+            segment = self._segments[block] if block < len(self._segments) else None
+            if segment is not None:
+                out[where] = segment.score(asked.terms, asked.weights, places, self._norm, self._scratch)
+        return out
 
     def parts(self, asked: Asked, slot: int) -> list[tuple[str, float]]:
         """What each shared term adds to the score of a slot."""
-        own = self._own_terms(slot)
-        values = self._forward_values[self._begin[slot] : self._end[slot]].astype(np.float32)
-        shares = self._table(asked)[own] * values / (values + self._norms(self._lengths[slot]))
-        return [(self._names[term], float(share)) for term, share in zip(own, shares, strict=True) if share > 0]
+        segment, place = self._at(slot)
+        names, values = segment.document(place)
+        weights = dict(zip(asked.terms.tolist(), asked.weights.tolist(), strict=True))
+        norm = self._norm.base + self._norm.slope * float(segment.lengths[place])
+        return [
+            (self._names[name], weights[name] * value / (value + norm))
+            for name, value in zip(names.tolist(), values.tolist(), strict=True)
+            if weights.get(name)
+        ]
 
-    def document(self, slot: int) -> dict[str, float]:
-        """Term frequencies of a document as they were added, rounded to sixteen bits."""
-        values = self._forward_values[self._begin[slot] : self._end[slot]].tolist()
-        return {self._names[term]: value for term, value in zip(self._own_terms(slot).tolist(), values, strict=True)}
+    def document(self, slot: int) -> Weights:
+        """Term frequencies of a document as they were added, rounded to sixteen bits; all 1 with k1 = 0."""
+        segment, place = self._at(slot)
+        names, values = segment.document(place)
+        return {self._names[name]: value for name, value in zip(names.tolist(), values.tolist(), strict=True)}
 
-    def _table(self, asked: Asked) -> np.ndarray:
-        """Weight by term id, 0 for terms not asked for."""
-        table = np.zeros(len(self._names), dtype=np.float32)
-        table[asked.terms] = asked.weights
-        return table
+    def settled(self) -> Iterator[np.ndarray]:
+        """Arrays of which nothing that is in use ever changes."""
+        for segment in self._segments:
+            if segment is not None:
+                yield from segment.settled()
+
+    @property
+    def _mean(self) -> float:
+        return max(self._total_length / max(1, self.count), 1e-6)
+
+    @property
+    def _norm(self) -> Norm:
+        return Norm.of(self.k1, self.b, self._mean)
+
+    def _at(self, slot: int) -> tuple[Segment, int]:
+        segment = self._segments[slot // BLOCK]
+        if segment is None:
+            raise LookupError(f"no document in slot {slot}")
+        return segment, slot % BLOCK
 
     def _id(self, term: str) -> int:
         number = self._terms.get(term)
@@ -163,41 +181,11 @@ class Bm25:
             number = self._terms[term] = len(self._names)
             self._names.append(term)
             self._frequency.append(0)
-            self._slots.append(Column(np.int32))
-            self._impacts.append(Column(np.uint8))
         return number
 
-    def _own_terms(self, slot: int) -> np.ndarray:
-        return self._forward_terms[self._begin[slot] : self._end[slot]]
-
-    def _norms(self, lengths: np.ndarray) -> np.ndarray:
-        mean = max(self._total_length / max(1, self.count), 1e-6)
-        return np.float32(self.k1) * (np.float32(1 - self.b) + np.float32(self.b / mean) * lengths)
-
-    def _impact(self, values: np.ndarray, length: float | np.ndarray) -> np.ndarray:
-        norm = self.k1 * (1 - self.b + self.b * length / self._quantised_mean)
-        return np.maximum(1, np.rint(255 * values / (values + norm))).astype(np.uint8)
-
-    def _follow_mean(self, last: int) -> None:
-        """Reckons all impacts anew if the mean length has drifted. Asked at every doubling, so it costs little."""
-        mean = max(self._total_length / self.count, 1e-6)
-        if abs(mean / self._quantised_mean - 1) <= DRIFT:
-            return
-        self._quantised_mean = mean
-        cursor = np.zeros(len(self._names), dtype=np.int64)
-        for slot in range(last):
-            span = slice(int(self._begin[slot]), int(self._end[slot]))
-            impacts = self._impact(self._forward_values.data[span].astype(np.float32), float(self._lengths[slot]))
-            for term, impact in zip(self._forward_terms.data[span].tolist(), impacts.tolist(), strict=True):
-                slots = self._slots[term].data
-                while slots[cursor[term]] < slot:  # dead documents keep their old impact
-                    cursor[term] += 1
-                self._impacts[term].data[cursor[term]] = impact
-
-    def _sweep(self, term: int) -> None:
-        """Drops dead slots from one posting list."""
-        slots = self._slots[term].data
-        alive = self._end[slots] > self._begin[slots]
-        impacts = self._impacts[term].data[alive]
-        self._slots[term].replace(slots[alive])
-        self._impacts[term].replace(impacts)
+    def _follow_mean(self) -> None:
+        """Looks at one block per added document: impacts that bound too loosely are reckoned anew, without a pause."""
+        self._checked = (self._checked + 1) % len(self._segments)
+        segment = self._segments[self._checked]
+        if segment is not None:
+            segment.settle(self._mean, self._norm)

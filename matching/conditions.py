@@ -45,6 +45,18 @@ ASPECTS: dict[str, dict[str, str]] = {
 }
 """Aspect -> value, as a FailureSignature names it -> the words that tell it."""
 
+_KIN = """
+battery bms
+motor controller inverter
+charger charging_port
+low_voltage dc_dc wiring contactor
+mechanical suspension steering drivetrain
+brakes regen
+firmware telematics display
+"""
+AREAS = {subsystem: number for number, kin in enumerate(_KIN.strip().splitlines(), 1) for subsystem in kin.split()}
+"""Subsystem -> number of its area: who takes a complaint in does not tell a charger from its port."""
+
 WEATHER = {
     "cold": ((-60, 10), r"cold|freez\w+|frost\w*|winter\w*|snow\w*|below zero|sub-?zero|chilly"),
     "hot": ((30, 80), r"hot (?:day|weather|afternoon|summer|climate|season)s?|summers?|heat ?wave|scorching"),
@@ -80,9 +92,11 @@ class Circumstances:
     mileage: Range | None = None
     temperature: Range | None = None
     age: float | None = None
+    subsystem: str | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.bits) or any(known is not None for known in (self.mileage, self.temperature, self.age))
+        others = (self.mileage, self.temperature, self.age, self.subsystem)
+        return bool(self.bits) or any(known is not None for known in others)
 
     def values(self, aspect: str) -> list[str]:
         return [value.replace("_", " ") for value in ASPECTS[aspect] if self.bits & _BITS[aspect, value]]
@@ -97,17 +111,18 @@ def circumstances_of_case(case: Case) -> Circumstances:
         found.mileage if case.mileage_km is None else (case.mileage_km, case.mileage_km),
         found.temperature or told.temperature,
         found.age if case.vehicle_age_months is None else case.vehicle_age_months,
+        case.subsystem,
     )
 
 
 def circumstances_of_card(card: CardRecord) -> Circumstances:
     """What a card states of its failure: not what its text tells, which speaks of much beside."""
     stated = _stated(card.signature, card.conditions)
-    if card.mileage_km is None:
-        return stated
-    least, most = card.mileage_km
-    mileage = (0 if least is None else least, float("inf") if most is None else most)
-    return Circumstances(stated.bits, mileage, stated.temperature, stated.age)
+    mileage = stated.mileage
+    if card.mileage_km is not None:
+        least, most = card.mileage_km
+        mileage = (0 if least is None else least, float("inf") if most is None else most)
+    return Circumstances(stated.bits, mileage, stated.temperature, stated.age, card.subsystem)
 
 
 def _stated(signature: SignatureFields | None, conditions: Iterable[str]) -> Circumstances:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -21,9 +22,11 @@ from matching.channels import (
 )
 from matching.channels.semantic import card_text
 from matching.embedding import Embedder
+from matching.ids import CardIds
 from matching.query import Query
 from matching.record_store import RecordStore
 from matching.records import CardRecord, Case, Relation, Symptom
+from matching.slots import Slots, some_in
 from matching.spelling import MOST_WORDS, Correction, can_be_misspelt
 from matching.storage import Column, Progress
 
@@ -51,12 +54,11 @@ class CardIndex:
         self.semantic = SemanticChannel(embedder)
         self._successor: SemanticChannel | None = None
         self.vehicle = VehicleChannel()
-        self.graph = GraphChannel(symptoms, relations)
+        self._ids, self._slots = CardIds(), Slots()
+        self.graph = GraphChannel(symptoms, relations, self._ids)
         self.condition = ConditionChannel()
         self.lock, self.still = threading.RLock(), threading.RLock()
         self._records = RecordStore()
-        self._slots: dict[str, int] = {}
-        self._ids: list[str | None] = []
         self.alive = Column(np.bool_)
         self.approved = Column(np.bool_)
         self.effectiveness, self.confidence = Column(np.float32), Column(np.float32)
@@ -94,37 +96,38 @@ class CardIndex:
         return self.embedder if self.semantic.understands(query) else None
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._ids)
 
     def __iter__(self) -> Iterator[CardRecord]:
         with self.lock:
-            return iter([self._records.get(slot) for slot in self._slots.values()])
+            return iter([self._records.get(slot) for slot in self._ids.slots().tolist()])
 
     def __contains__(self, card_id: str) -> bool:
-        return card_id in self._slots
+        return self._ids.slot(card_id) is not None
 
     def get(self, card_id: str) -> CardRecord | None:
         """The card as it was upserted, without its vector."""
         with self.lock:
-            slot = self._slots.get(card_id)
+            slot = self._ids.slot(card_id)
             return None if slot is None else self._records.get(slot)
 
     def revision(self, card_id: str) -> int | None:
         """The `revision` the card was upserted with; None if it is not there."""
         with self.lock:
-            slot = self._slots.get(card_id)
+            slot = self._ids.slot(card_id)
             return None if slot is None else int(self._revisions[slot])
 
     def note_revision(self, card_id: str, revision: int) -> None:
         """The card has been written again without a change of what it says; nothing happens if it is not there."""
         with self._changing():
-            if (slot := self._slots.get(card_id)) is not None:
+            if (slot := self._ids.slot(card_id)) is not None:
                 self._revisions[slot] = revision
 
     def revisions(self) -> dict[str, int]:
         """The `revision` of every card, by card id."""
         with self.lock:
-            return dict(zip(self._slots, self._revisions[list(self._slots.values())].tolist(), strict=True))
+            slots = self._ids.slots()
+            return dict(zip(self._ids.at(slots), self._revisions[slots].tolist(), strict=True))
 
     def upsert(self, card: CardRecord, *, embed: bool = True) -> None:
         """Adds the card or replaces its former version; a retired card is removed instead.
@@ -151,24 +154,23 @@ class CardIndex:
     def remove(self, card_id: str) -> bool:
         """Takes the card out; False if it was not there."""
         with self._changing():
-            slot = self._slots.pop(card_id, None)
+            slot = self._ids.pop(card_id)
             if slot is None:
                 return False
-            card = self._records.get(slot)
-            self._records.drop(slot)
-            self.alive[slot] = self.approved[slot] = False
-            self._ids[slot] = None
-            for channel in self._fed():
-                channel.remove(slot, card)
+            self._clear(slot, self._records.get(slot))
             return True
 
     def _put(self, card: CardRecord) -> None:
         self.remove(card.card_id)
-        if card.is_retired:
-            return
-        slot = len(self._ids)
-        self._ids.append(card.card_id)
-        self._slots[card.card_id] = slot
+        if not card.is_retired:
+            self._fill(self._slots.take(), card)
+        # Two cards are moved for every one that comes: more room is won than used.
+        if (block := self._slots.thin()) is not None:
+            for slot in some_in(block, self.alive.data, 2):
+                self._move(slot)
+
+    def _fill(self, slot: int, card: CardRecord) -> None:
+        self._ids.put(card.card_id, slot)
         self._records.put(slot, card)
         self._revisions[slot] = card.revision
         self.effectiveness[slot], self.confidence[slot] = card.effectiveness, card.confidence_score
@@ -177,6 +179,37 @@ class CardIndex:
         self.approved[slot] = not card.is_draft
         for channel in self._fed():
             channel.add(slot, card)
+
+    def _clear(self, slot: int, card: CardRecord) -> None:
+        self._records.drop(slot)
+        self.alive[slot] = self.approved[slot] = False
+        for channel in self._fed():
+            channel.remove(slot, card)
+        block = self._slots.drop(slot)
+        if block is not None:
+            self._records.release(block)
+            for channel in self._fed():
+                channel.release(block)
+
+    def _move(self, slot: int) -> None:
+        """Puts a card into another slot, with its vectors as they are."""
+        card = replace(self._records.get(slot), revision=int(self._revisions[slot]))
+        vectors = {id(channel): channel.vector(slot) for channel in self._semantics()}
+        self._ids.pop(card.card_id)
+        self._clear(slot, card)
+        new = self._slots.take()
+        self._fill(new, card)
+        for channel in self._semantics():
+            if (vector := vectors[id(channel)]) is not None:
+                channel.keep_vector(new, vector)
+
+    def settled(self) -> Iterator[np.ndarray]:
+        """Large arrays of which nothing that is in use ever changes, however the index does."""
+        for part in (self.keyword.engine, self.overlap.engine, self.semantic.store):
+            yield from part.settled()
+
+    def _semantics(self) -> list[SemanticChannel]:
+        return [channel for channel in (self.semantic, self._successor) if channel is not None]
 
     def _fed(self) -> list[Channel]:
         """The channels that every change goes to: all that serve, and the one that is about to."""
@@ -209,7 +242,7 @@ class CardIndex:
             if self._successor is not None:
                 raise RuntimeError("the embedder is being changed already")
             self._successor = successor
-            slots = sorted(self._slots.values())
+            slots = self._ids.slots().tolist()
         for start in range(0, len(slots), EMBED_BATCH):
             with self._changing():
                 for slot in slots[start : start + EMBED_BATCH]:
@@ -239,7 +272,7 @@ class CardIndex:
         """Card ids and texts of up to `limit` cards that await their vector by this embedder."""
         with self.lock:
             slots = islice(self._by(embedder), limit)
-            return {self._ids[slot] or "": card_text(self.card_at(slot)) for slot in slots}
+            return {card.card_id: card_text(card) for card in map(self.card_at, slots)}
 
     def put_vectors(self, embedder: str, texts: Mapping[str, str], vectors: Mapping[str, np.ndarray]) -> None:
         """Takes in vectors of the texts, by card id, made by this embedder.
@@ -251,7 +284,7 @@ class CardIndex:
             for channel in filter(None, (self.semantic, self._successor)):
                 if channel.embedder is None or channel.embedder.name != embedder:
                     continue
-                slots = {card_id: self._slots[card_id] for card_id in vectors if card_id in self._slots}
+                slots = {card_id: slot for card_id in vectors if (slot := self._ids.slot(card_id)) is not None}
                 fitting = [
                     card_id
                     for card_id, slot in slots.items()
@@ -289,7 +322,7 @@ class CardIndex:
     def vector(self, card_id: str) -> np.ndarray | None:
         """The card's embedding by `embedder`, for storing beside the document; None while there is none."""
         with self.lock:
-            slot = self._slots.get(card_id)
+            slot = self._ids.slot(card_id)
             return None if slot is None else self.semantic.vector(slot)
 
     def put_symptom(self, symptom: Symptom) -> None:
@@ -339,7 +372,7 @@ class CardIndex:
 
     def ids_at(self, slots: np.ndarray) -> list[str]:
         """Ids of the living cards in these slots."""
-        return [self._ids[slot] or "" for slot in slots.tolist()]
+        return self._ids.at(slots)
 
     def slot_of(self, card_id: str) -> int | None:
-        return self._slots.get(card_id)
+        return self._ids.slot(card_id)

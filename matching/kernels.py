@@ -1,6 +1,7 @@
-"""The two inner loops of retrieval, compiled by numba where it is installed, else in numpy with the same results.
+"""The inner loops of retrieval, compiled by numba where it is installed, else in numpy with the same results.
 
-numba earns its place beyond some ten thousand cards; below, the difference cannot be felt.
+Both sides find the same best: what is kept is scored exactly, and ties go to the lower slot. `benchmarks keyword` and
+`vectors` show what compiling earns.
 """
 
 import numpy as np
@@ -13,41 +14,113 @@ except ImportError:
 COMPILED = numba is not None
 CHUNK = 1 << 14
 
+SLACK = 1 + 1e-6
+"""Bounds must pass the least kept score by more than the rounding of float32 sums, or every tie would be tried."""
 
-def _accumulate(scores: np.ndarray, slots: np.ndarray, impacts: np.ndarray, weight: float) -> None:
-    """scores[slots] += weight × impacts; no slot occurs twice in `slots`."""
-    scores[slots] += np.float32(weight) * impacts
+HALVES = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+"""float32 by the sixteen bits of a float16."""
 
 
-def _hamming(rows: np.ndarray, wanted: np.ndarray, out: np.ndarray) -> None:
-    """out[i] = number of bits in which rows[i] differs from `wanted` (uint64 words)."""
+def _lookup(known, names, weights, numbers, found):
+    """Places of `names` in the ascending `known`, with the weights of those that are there; returns how many are."""
+    where = np.searchsorted(known, names)
+    there = where < len(known)
+    there[there] = known[where[there]] == names[there]
+    count = int(there.sum())
+    numbers[:count], found[:count] = where[there], weights[there]
+    return count
+
+
+def _exact(out, chosen, table, starts, terms, values, lengths, base, slope, halves):
+    """out[i] = Σ table[term] · f / (f + base + slope · length) over the terms of document chosen[i]; 0 if removed."""
+    counts = np.where(lengths[chosen] > 0, starts[chosen + 1] - starts[chosen], 0)
+    owner = np.repeat(np.arange(len(chosen)), counts)
+    where = np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner] + starts[chosen][owner]
+    parts = table[terms[where]]
+    if len(values):
+        found = halves[values[where]]
+        parts *= found / (found + (base + slope * lengths[chosen])[owner])
+    out[:] = np.bincount(owner, parts, len(chosen))
+
+
+def _sweep(
+    numbers, weights, start, stop, heads, places, impacts, share, scratch,
+    table, starts, terms, values, lengths, base, slope, halves,
+    allowed, only, offset, best, slots, group, group_slots, counts,
+):  # fmt: skip
+    """Puts the best of the documents start..stop-1 of a block into `best` (scores) and `slots`, least first once full.
+
+    `counts` tells how many are filled, in `best` and in `group`, which takes the best of the documents in `only`. The
+    postings (`heads` by term into `places` and `impacts`, times `share`) bound what a document scores, added up in
+    `scratch`; without `heads` every document is scored. `offset` is the slot of the block's document 0. Blocks come in
+    ascending order.
+    """
+    documents = (table, starts, terms, values, lengths, base, slope, halves)
+    table[numbers] = weights
+    scratch[start:stop] = 0 if len(heads) else 65535
+    unit = _bound(numbers, weights, share, heads, places, impacts, scratch) if len(heads) else np.float32(1)
+    few = only[(only >= start) & (only < stop)]
+    every = start + np.flatnonzero(scratch[start:stop])
+    counts[0] = _take(scratch, unit, every, allowed, offset, best, slots, counts[0], documents)
+    counts[1] = _take(scratch, unit, few, allowed, offset, group, group_slots, counts[1], documents)
+    table[numbers] = 0
+
+
+def _bound(numbers, weights, share, heads, places, impacts, bounds):
+    """Adds up the postings in units, so that sixteen bits do; returns what a unit is worth. Every step rounds up."""
+    unit = weights.sum() * share * np.float32(255) / np.float32(65534 - len(numbers))
+    for number, rate in zip(numbers.tolist(), weights * share / unit, strict=True):
+        if number < len(heads) - 1:
+            span = slice(heads[number], heads[number + 1])
+            steps = np.ceil(rate * (np.arange(256, dtype=np.float32))).astype(np.uint16)
+            bounds[places[span]] += steps[impacts[span]] if len(impacts) else steps[255]
+    return unit
+
+
+def _take(bounds, unit, chosen, allowed, offset, best, slots, count, documents):
+    """Scores the chosen documents as far as their bounds promise a place among the best; returns how many are there."""
+    limit = len(best)
+    least = int(min(65535, best[0] * np.float32(SLACK) / unit)) if count == limit else 0
+    chosen = chosen[(bounds[chosen] > least) & allowed[chosen]]
+    # The most promising first: what they score exactly spares most of the others.
+    chosen = chosen[np.argsort(-bounds[chosen].astype(np.int32), kind="stable")]
+    for part in np.split(chosen, np.arange(2 * limit, len(chosen), 8 * limit)):
+        if count == limit:
+            part = part[bounds[part] >= int(min(65535, best[0] / unit))]
+        if len(part):
+            exact_ = np.empty(len(part), dtype=np.float32)
+            _exact(exact_, part, *documents)
+            every, where = np.concatenate([best[:count], exact_]), np.concatenate([slots[:count], offset + part])
+            kept = np.lexsort((where, -every))
+            kept = kept[every[kept] > 0][:limit][::-1]
+            count = len(kept)
+            best[:count], slots[:count] = every[kept], where[kept]
+    return count
+
+
+def _group(terms, starts, out):
+    """out = positions of `terms` ordered by term, ascending within each; the first of term t goes to starts[t]."""
+    out[:] = np.argsort(terms, kind="stable")
+
+
+def _hamming(rows, wanted, usable, out, counts):
+    """out[i] = number of bits in which rows[i] differs from `wanted` (uint64 words), 65535 where it is not usable.
+
+    `counts` gains one at every distance found.
+    """
     for start in range(0, len(rows), CHUNK):  # chunks stay in the cache
         block = slice(start, start + CHUNK)
-        out[block] = np.bitwise_count(rows[block] ^ wanted).sum(axis=1, dtype=np.uint16)
+        distances = np.bitwise_count(rows[block] ^ wanted).sum(axis=1, dtype=np.uint16)
+        out[block] = np.where(usable[block], distances, np.uint16(65535))
+        counts += np.bincount(distances[usable[block]], minlength=len(counts))
 
 
-if numba is not None:
+def _cosines(rows, chosen, scales, wanted, out):
+    """out[i] = scale · (row · wanted) of row chosen[i]."""
+    out[:] = (rows[chosen].astype(np.float32) @ wanted) * scales[chosen]
 
-    @numba.njit("void(float32[::1], int32[::1], uint8[::1], float32)", cache=True, boundscheck=False)
-    def accumulate(scores, slots, impacts, weight):  # pragma: no cover - compiled
-        for i in range(slots.shape[0]):
-            scores[slots[i]] += weight * impacts[i]
 
-    @numba.njit(inline="always")
-    def _bits(word):  # pragma: no cover - compiled
-        # The classic bit-parallel count: LLVM turns it into the processor's own instruction.
-        word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
-        word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
-        word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-        return (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
-
-    @numba.njit("void(uint64[:,::1], uint64[::1], uint16[::1])", cache=True, boundscheck=False)
-    def hamming(rows, wanted, out):  # pragma: no cover - compiled
-        for i in range(rows.shape[0]):
-            count = np.uint64(0)
-            for j in range(rows.shape[1]):
-                count += _bits(rows[i, j] ^ wanted[j])
-            out[i] = count
-
+if COMPILED:
+    from matching.compiled import cosines, exact, group, hamming, lookup, sweep
 else:
-    accumulate, hamming = _accumulate, _hamming
+    cosines, exact, group, hamming, lookup, sweep = _cosines, _exact, _group, _hamming, _lookup, _sweep

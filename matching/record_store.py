@@ -1,74 +1,122 @@
 """Whole cards by slot, kept out of memory: as objects a million would take gigabytes, and a match needs five."""
 
+import json
+import mmap
 import os
-import pickle
 import tempfile
 import weakref
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from matching.records import CardRecord
-from matching.storage import Column
-
-WASTE = 1 << 26
-"""Bytes of removed cards that are tolerated before the file is written anew."""
+from matching.records import CardRecord, VehicleRange
+from matching.signature import SignatureFields
+from matching.storage import BLOCK, Column
 
 
-class _PrivateFile:
-    """A file without a name, closed with its last user."""
+class _File:
+    """A file without a name, closed with its last user; its first part may be `loaded` from elsewhere."""
 
-    def __init__(self) -> None:
-        self.descriptor, path = tempfile.mkstemp(prefix="efi-cards-")
-        Path(path).unlink()
-        weakref.finalize(self, os.close, self.descriptor)
+    def __init__(self, loaded: np.ndarray | None = None) -> None:
+        self._loaded = loaded if loaded is not None else np.empty(0, dtype=np.uint8)
+        self._descriptor = -1
+        self.size = len(self._loaded)
+
+    def content(self) -> np.ndarray:
+        """All bytes, those of the file not read before they are needed."""
+        own = self.size - len(self._loaded)
+        if not own:
+            return self._loaded
+        mapped = np.frombuffer(mmap.mmap(self._descriptor, own, access=mmap.ACCESS_READ), dtype=np.uint8)
+        return np.concatenate([self._loaded, mapped]) if len(self._loaded) else mapped
+
+    def append(self, data: bytes) -> int:
+        """Writes behind everything else and returns where."""
+        if self._descriptor < 0:
+            self._descriptor, path = tempfile.mkstemp(prefix="efi-cards-")
+            Path(path).unlink()
+            weakref.finalize(self, os.close, self._descriptor)
+        start = self.size
+        while data:
+            written = os.pwrite(self._descriptor, data, self.size - len(self._loaded))
+            self.size += written
+            data = data[written:]
+        return start
+
+    def read(self, start: int, size: int) -> bytes:
+        before = len(self._loaded)
+        if start < before:
+            return self._loaded[start : start + size].tobytes()
+        return os.pread(self._descriptor, size, start - before)
 
 
 class RecordStore:
-    """Cards in an unlinked temporary file that only this process can see; the vector is not among what is kept."""
+    """Cards in unlinked temporary files that only this process can see, one for every block of slots.
+
+    The vector is not among what is kept.
+    """
 
     def __init__(self) -> None:
-        self._file = _PrivateFile()
+        self._files: list[_File | None] = []
         self._starts, self._sizes = Column(np.int64), Column(np.int32)
-        self._end = self._used = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_file": os.pread(self._file.descriptor, self._end, 0)}
+        return self.__dict__ | {"_files": [None if file is None else file.content() for file in self._files]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state | {"_file": _PrivateFile()})
-        os.pwrite(self._file.descriptor, state["_file"], 0)
+        self.__dict__.update(state)
+        self._files = [None if loaded is None else _File(loaded) for loaded in self._files]
 
     def put(self, slot: int, card: CardRecord) -> None:
-        data = pickle.dumps(replace(card, vector=None), pickle.HIGHEST_PROTOCOL)
-        os.pwrite(self._file.descriptor, data, self._end)
-        self._starts[slot], self._sizes[slot] = self._end, len(data)
-        self._end += len(data)
-        self._used += len(data)
+        block = slot // BLOCK
+        self._files.extend([None] * (block + 1 - len(self._files)))
+        file = self._files[block]
+        if file is None:
+            file = self._files[block] = _File()
+        data = encoded(card)
+        self._starts[slot], self._sizes[slot] = file.append(data), len(data)
 
     def get(self, slot: int) -> CardRecord:
         """Raises LookupError for a slot that holds no card."""
         size = int(self._sizes[slot]) if slot < self._sizes.size else 0
-        if size == 0:
+        file = self._files[slot // BLOCK] if size else None
+        if file is None:
             raise LookupError(f"no card in slot {slot}")
-        data = os.pread(self._file.descriptor, size, int(self._starts[slot]))
-        return pickle.loads(data)  # noqa: S301 - written by this very process
+        return decoded(file.read(int(self._starts[slot]), size))
 
     def drop(self, slot: int) -> None:
-        self._used -= int(self._sizes[slot])
         self._sizes[slot] = 0
-        if self._end - self._used > max(WASTE, self._used):
-            self._rewrite()
 
-    def _rewrite(self) -> None:
-        """Copies the living cards to a new file; the old one vanishes with its descriptor."""
-        fresh = _PrivateFile()
-        end = 0
-        for slot in np.flatnonzero(self._sizes.data).tolist():
-            size = int(self._sizes[slot])
-            os.pwrite(fresh.descriptor, os.pread(self._file.descriptor, size, int(self._starts[slot])), end)
-            self._starts[slot] = end
-            end += size
-        self._file, self._end = fresh, end
+    def release(self, block: int) -> None:
+        """Gives back the space of a block of slots whose cards have all been dropped."""
+        self._files[block] = None
+
+
+_CARD = {field.name: field.default for field in fields(CardRecord) if field.name != "vector"}
+_RANGE = tuple(field.name for field in fields(VehicleRange))
+_SIGNATURE = tuple(field.name for field in fields(SignatureFields))
+
+
+def encoded(card: CardRecord) -> bytes:
+    """What of a card differs from an empty one, as JSON: quick to write, and harmless to read from any file."""
+    known = {name: value for name, empty in _CARD.items() if (value := getattr(card, name)) != empty}
+    if card.vehicles:
+        known["vehicles"] = [[getattr(span, name) for name in _RANGE] for span in card.vehicles]
+    if card.signature is not None:
+        known["signature"] = [getattr(card.signature, name) for name in _SIGNATURE]
+    return json.dumps(known, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def decoded(data: bytes) -> CardRecord:
+    known = json.loads(data.decode("utf-8", "surrogatepass"))
+    if "vehicles" in known:
+        known["vehicles"] = [VehicleRange(*map(_tupled, span)) for span in known["vehicles"]]
+    if "signature" in known:
+        known["signature"] = SignatureFields(*map(_tupled, known["signature"]))
+    return CardRecord(**{name: _tupled(value) for name, value in known.items()})
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,21 +1,26 @@
-"""Growing numpy columns and the choice of the best: the memory layout below the channels.
+"""Growing numpy columns, blocks of slots and the choice of the best: the memory layout below the channels.
 
-A card version lives in a slot, a row number that is never reused while the index runs; removing a card only clears
-its slot's `alive` bit, so that removal costs nothing and searches skip it.
+A card version lives in a slot; removing a card only clears its slot's `alive` bit, so that removal costs nothing and
+searches skip it. Slots form blocks that are filled in order and given back as a whole (`matching.slots`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 Progress = Callable[[int, int], None]
 
-SAMPLE = 1 << 12
-"""Scores looked at to guess where the best begin."""
+BLOCK = 1 << 15
+"""Slots of a block: scores of so many documents stay in a core's cache, and places in it take sixteen bits."""
 
 
 class Column:
-    """An array whose first axis grows by a quarter at a time. `data` is a view, valid until the next growth."""
+    """An array whose first axis grows, by a quarter or a block at a time. `data` is a view of what is there now.
+
+    Growing copies, so an older view keeps what it showed.
+    """
 
     __slots__ = ("_buffer", "_fill", "size")
 
@@ -27,6 +32,11 @@ class Column:
     @property
     def data(self) -> np.ndarray:
         return self._buffer[: self.size]
+
+    @property
+    def buffer(self) -> np.ndarray:
+        """The array behind `data`, room for growth included."""
+        return self._buffer
 
     def append(self, value: float) -> None:
         size = self.size
@@ -46,11 +56,18 @@ class Column:
     def resize(self, size: int) -> None:
         """Makes the column at least `size` long; new entries hold the fill value."""
         if size > len(self._buffer):
-            shape = (max(size, len(self._buffer) * 5 // 4 + 4), *self._buffer.shape[1:])
+            room = min(len(self._buffer) * 5 // 4 + 4, len(self._buffer) + BLOCK)
+            shape = (max(size, room), *self._buffer.shape[1:])
             grown = np.full(shape, self._fill, dtype=self._buffer.dtype)
             grown[: self.size] = self._buffer[: self.size]
             self._buffer = grown
         self.size = max(size, self.size)
+
+    def wider(self, dtype: type) -> "Column":
+        """The same values in another type."""
+        column = Column(dtype, self._fill)
+        column.replace(self.data)
+        return column
 
     def __setitem__(self, index: int, value: float | np.ndarray) -> None:
         self.resize(index + 1)
@@ -58,24 +75,6 @@ class Column:
 
     def __getitem__(self, index: int | np.ndarray) -> np.ndarray:
         return self.data[index]
-
-
-def top(scores: np.ndarray, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> np.ndarray:
-    """Slots of the `limit` greatest positive scores among the allowed ones, best first, ties by slot.
-
-    With `favoured`, ascending slots, the `limit` best of those are added to the result, so that a small group is
-    looked into as deeply as everything else.
-    """
-    slots = np.flatnonzero(scores >= _guess(scores, limit))
-    slots = slots[allowed[slots]]
-    if len(slots) < limit:
-        slots = np.flatnonzero(scores > 0)
-        slots = slots[allowed[slots]]
-    slots = _best(scores, slots, limit)
-    if favoured is not None:
-        extra = favoured[(scores[favoured] > 0) & allowed[favoured]]
-        slots = np.union1d(slots, _best(scores, extra, limit))
-    return slots[np.lexsort((slots, -scores[slots]))].astype(np.int32)
 
 
 def rank(
@@ -91,24 +90,16 @@ def rank(
     return slots[order[keep]], scores[order[keep]]
 
 
-def _best(scores: np.ndarray, slots: np.ndarray, limit: int) -> np.ndarray:
-    if len(slots) <= limit:
-        return slots
-    # argpartition keeps an arbitrary choice among ties at the border; by value and slot the choice is the same always.
-    border = np.partition(scores[slots], len(slots) - limit)[len(slots) - limit]
-    above, ties = slots[scores[slots] > border], slots[scores[slots] == border]
-    return np.concatenate([above, ties[: limit - len(above)]])
-
-
-def _guess(scores: np.ndarray, limit: int) -> float:
-    """A score that about four times `limit` slots reach, from an even sample; any positive score for short arrays."""
-    stride = len(scores) // SAMPLE
-    least = np.nextafter(np.float32(0), np.float32(1))
-    if stride < 2:
-        return least
-    sample = scores[::stride]
-    place = max(8, 4 * limit // stride)
-    return max(np.partition(sample, len(sample) - place)[len(sample) - place], least)
+def by_block(slots: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Per block: its number, the positions in `slots` of those that lie in it, and their places there as int64."""
+    if not len(slots):
+        return
+    slots = slots.astype(np.int64)
+    order = np.argsort(slots, kind="stable") if (slots[1:] < slots[:-1]).any() else np.arange(len(slots))
+    blocks, places = np.divmod(slots[order], BLOCK)
+    borders = [0, *(np.flatnonzero(blocks[1:] != blocks[:-1]) + 1).tolist(), len(slots)]
+    for begin, end in pairwise(borders):
+        yield int(blocks[begin]), order[begin:end], places[begin:end]
 
 
 def rarity(frequency: int, total: int) -> float:
@@ -118,6 +109,65 @@ def rarity(frequency: int, total: int) -> float:
     return float(np.log(1 + total / frequency) / np.log(1 + total))
 
 
+class Interned:
+    """What many slots have in common, kept once and for as long as a slot refers to its key."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}  # key -> number, from 1
+        self._made: list[Any] = [None]
+        self._users, self._unused = [0], list[int]()
+        self._by_slot = Column(np.int32)
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Number of slots that refer to something."""
+        return self._count
+
+    def put(self, slot: int, key: Any, make: Callable[[Any], Any]) -> Any:
+        """Lets a slot that refers to nothing refer to what `make` makes of the key, and returns that."""
+        number = self._numbers.get(key)
+        if number is None:
+            if not self._unused:
+                self._unused.append(len(self._made))
+                self._made.append(None)
+                self._users.append(0)
+            number = self._numbers[key] = self._unused.pop()
+            self._made[number] = (key, make(key))
+        self._by_slot[slot] = number
+        self._users[number] += 1
+        self._count += 1
+        return self._made[number][1]
+
+    def pop(self, slot: int) -> Any:
+        """Lets the slot refer to nothing; returns what it had, None for nothing."""
+        number = self._number(slot)
+        if not number:
+            return None
+        key, made = self._made[number]
+        self._by_slot[slot] = 0
+        self._count -= 1
+        self._users[number] -= 1
+        if not self._users[number]:
+            del self._numbers[key]
+            self._made[number] = None
+            self._unused.append(number)
+        return made
+
+    def get(self, slot: int) -> Any:
+        number = self._number(slot)
+        return self._made[number][1] if number else None
+
+    def at(self, slots: np.ndarray) -> list[tuple[int, Any]]:
+        """Position in `slots` and what is there, for those that refer to something."""
+        self._by_slot.resize(int(slots.max(initial=-1)) + 1)
+        numbers = self._by_slot[slots]
+        where = np.flatnonzero(numbers)
+        return [(i, self._made[n][1]) for i, n in zip(where.tolist(), numbers[where].tolist(), strict=True)]
+
+    def _number(self, slot: int) -> int:
+        return int(self._by_slot[slot]) if slot < self._by_slot.size else 0
+
+
 class Postings:
     """An inverted index without weights: key -> ascending slots."""
 
@@ -125,11 +175,13 @@ class Postings:
         self.lists: dict[str, Column] = {}
 
     def add(self, slot: int, keys: Iterable[str]) -> None:
-        """Adds a slot greater than all before it under each key."""
+        """Adds a slot under each key."""
         for key in keys:
-            if key not in self.lists:
-                self.lists[key] = Column(np.int32)
-            self.lists[key].append(slot)
+            slots = self.lists.setdefault(key, Column(np.int32))
+            if slots.size and slot < slots.data[-1]:
+                slots.replace(np.insert(slots.data, np.searchsorted(slots.data, slot), slot))
+            else:
+                slots.append(slot)
 
     def remove(self, slot: int, keys: Iterable[str]) -> None:
         """Takes the slot out again; a key nobody uses any more is forgotten."""

@@ -47,11 +47,14 @@ class Channel(ABC):
 
     @abstractmethod
     def add(self, slot: int, card: CardRecord) -> None:
-        """Takes in a card under a slot that is new and greater than all before it."""
+        """Takes in a card under a slot not in use, behind all others of its block (`matching.slots`)."""
 
     @abstractmethod
     def remove(self, slot: int, card: CardRecord) -> None:
         """Forgets the card that was added under this slot."""
+
+    def release(self, block: int) -> None:  # noqa: B027 - most channels keep nothing by block
+        """Gives back the memory of a block of slots all of which have been removed."""
 
     @abstractmethod
     def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:

@@ -4,14 +4,14 @@ subtracts a little, and what either side does not tell counts for nothing."""
 import numpy as np
 
 from matching.channels.base import Channel, Hits
-from matching.conditions import MASKS, Circumstances, Range, circumstances_of_card, circumstances_of_case
+from matching.conditions import AREAS, MASKS, Circumstances, Range, circumstances_of_card, circumstances_of_case
 from matching.query import Query
 from matching.records import CardRecord
 from matching.results import Reason
 from matching.storage import Column
 
-AGREES, CONTRADICTS = 0.14, -0.07
-"""Of each of the at most seven aspects, so that the sum stays within 1. Silence is no contradiction, and even a
+AGREES, CONTRADICTS = 0.125, -0.0625
+"""Of each of the at most eight aspects, so that the sum stays within 1. Silence is no contradiction, and even a
 contradiction says little: who does not mention the rain may have driven in it."""
 
 MARGIN = 0.25
@@ -19,7 +19,7 @@ MARGIN = 0.25
 
 UNKNOWN = np.iinfo(np.int32).min
 LEAST, MOST = UNKNOWN + 1, np.iinfo(np.int32).max
-NOTHING = (0, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+NOTHING = (0, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 0)
 
 
 class ConditionChannel(Channel):
@@ -28,13 +28,17 @@ class ConditionChannel(Channel):
     name = "condition"
 
     def __init__(self) -> None:
-        # Bits of the aspects, mileage from and to in km, temperature from and to in °C, age in months.
+        # Bits of the aspects, mileage from and to in km, temperature from and to in °C, age in months,
+        # number of the subsystem.
         self._rows = Column(np.int32, width=len(NOTHING))
+        self._areas: dict[str, int] = dict(AREAS)
 
     def add(self, slot: int, card: CardRecord) -> None:
         known = circumstances_of_card(card)
         age = UNKNOWN if known.age is None else round(known.age)
-        self._rows[slot] = (known.bits, *_bounds(known.mileage), *_bounds(known.temperature), age)
+        # A subsystem of no area is one of its own.
+        area = self._areas.setdefault(known.subsystem, len(self._areas) + 1) if known.subsystem else 0
+        self._rows[slot] = (known.bits, *_bounds(known.mileage), *_bounds(known.temperature), age, area)
 
     def remove(self, slot: int, card: CardRecord) -> None:
         self._rows[slot] = NOTHING
@@ -79,6 +83,9 @@ class ConditionChannel(Channel):
             own = rows[:, 5].astype(float)
             fits = (asked.age >= own / 2) & (asked.age <= own * 2)
             parts["age"] = np.where(own == UNKNOWN, 0.0, np.where(fits, AGREES, CONTRADICTS))
+        if area := self._areas.get(asked.subsystem or ""):
+            # Another one is no contradiction: complaints are filed under what is noticed first.
+            parts["subsystem"] = np.where(rows[:, 6] == area, AGREES, 0.0)
         return parts
 
     def _sentence(self, aspect: str, part: float, asked: Circumstances, row: np.ndarray) -> str:
@@ -90,6 +97,8 @@ class ConditionChannel(Channel):
             told = "cold" if asked.temperature[1] < 20 else "heat"
             verb = "as the card does" if agrees else "the card occurs at"
             return f"the complaint speaks of {told}, {verb}" + ("" if agrees else f" {_span(row[3], row[4])} °C")
+        if aspect == "subsystem":
+            return f"reported under {(asked.subsystem or '').replace('_', ' ')}, where the card belongs"
         if aspect == "age":
             return f"the vehicle's age {'agrees' if agrees else 'disagrees'} with the card's {row[5]} months"
         own = Circumstances(int(row[0]))

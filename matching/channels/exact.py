@@ -1,7 +1,6 @@
 """Exact channel: normalised fault codes, with partial credit for another failure type and for the code family."""
 
 from collections.abc import Collection
-from functools import lru_cache
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from matching.codes import DETAIL_UNKNOWN, NO_FAULT, Code, InvalidCode, affinity
 from matching.query import Query
 from matching.records import CardRecord
 from matching.results import Reason
-from matching.storage import Postings, rank, rarity
+from matching.storage import Interned, Postings, rank, rarity
 
 # A card that answers one rare code of three is nearly as good as one that answers all three: control units report
 # consequences beside causes. Hence the best code weighs more than the share of codes covered.
@@ -27,7 +26,7 @@ class ExactChannel(Channel):
 
     def __init__(self) -> None:
         self._postings = Postings()
-        self._codes: dict[int, tuple[tuple[Code, ...], frozenset[str]]] = {}
+        self._codes = Interned()
 
     @property
     def known_codes(self) -> Collection[str]:
@@ -36,11 +35,11 @@ class ExactChannel(Channel):
 
     def add(self, slot: int, card: CardRecord) -> None:
         if card.error_codes:
-            self._codes[slot] = known = _read(card.error_codes)
-            self._postings.add(slot, known[1])
+            _, keys = self._codes.put(slot, card.error_codes, _read)
+            self._postings.add(slot, keys)
 
     def remove(self, slot: int, card: CardRecord) -> None:
-        _, keys = self._codes.pop(slot, NO_CODES)
+        _, keys = self._codes.pop(slot) or NO_CODES
         self._postings.remove(slot, keys)
 
     def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
@@ -79,7 +78,7 @@ class ExactChannel(Channel):
         wanted = self._wanted(query)
         if not wanted:
             return []
-        return [i for i, slot in enumerate(slots.tolist()) if not wanted.isdisjoint(self._codes.get(slot, NO_CODES)[1])]
+        return [i for i, (_, keys) in self._codes.at(slots) if not wanted.isdisjoint(keys)]
 
     def explain(self, query: Query, slot: int) -> list[Reason]:
         matches = self._matches(query, slot)
@@ -96,7 +95,7 @@ class ExactChannel(Channel):
 
     def _matches(self, query: Query, slot: int) -> list[tuple[Code, Code | None, float, float]]:
         """Per asked code: the card's closest code, its credit, and the asked code's rarity."""
-        own, _ = self._codes.get(slot, NO_CODES)
+        own, _ = self._codes.get(slot) or NO_CODES
         total = len(self._codes)
         matches = []
         for asked in query.codes:
@@ -127,9 +126,8 @@ def legal_codes(texts: tuple[str, ...]) -> tuple[Code, ...]:
     return tuple(found.values())
 
 
-@lru_cache(maxsize=1 << 16)
 def _read(texts: tuple[str, ...]) -> tuple[tuple[Code, ...], frozenset[str]]:
-    """Codes and keys of a card; cards with the same codes share them."""
+    """Codes and keys of a card."""
     codes = legal_codes(texts)
     return codes, _keys(codes)
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from matching.channels.base import Channel, Hits, share_out
+from matching.ids import CardIds
 from matching.query import Query
 from matching.records import CardRecord, Relation, Symptom
 from matching.results import Reason
 from matching.spelling import Vocabulary
-from matching.storage import rarity
+from matching.storage import Postings, rarity
 from matching.text import spelled_terms, terms, words
 
 NEIGHBOUR_DECAY = 0.5
@@ -40,15 +41,17 @@ class _Wordings:
 class GraphChannel(Channel):
     name = "graph"
 
-    def __init__(self, symptoms: Iterable[Symptom] = (), relations: Iterable[Relation] = ()) -> None:
+    def __init__(
+        self, symptoms: Iterable[Symptom] = (), relations: Iterable[Relation] = (), ids: CardIds | None = None
+    ) -> None:
+        """`ids` tells the slot of the card that an edge leads to."""
+        self._ids = ids if ids is not None else CardIds()
         self.wordings = _Wordings()
         self.spelling = Vocabulary(self.wordings)
         self._names: dict[str, str] = {}
         self._phrases: dict[str, list[tuple[frozenset[str], str]]] = defaultdict(list)
         self._edges: dict[str, dict[str, float]] = defaultdict(dict)
-        self._slots: dict[str, int] = {}
-        self._cards: dict[int, str] = {}
-        self._stated: dict[str, set[int]] = defaultdict(set)
+        self._stated = Postings()
         for symptom in symptoms:
             self.put_symptom(symptom)
         for relation in relations:
@@ -88,17 +91,10 @@ class GraphChannel(Channel):
         self._edges[target].pop(source, None)
 
     def add(self, slot: int, card: CardRecord) -> None:
-        self._slots[card.card_id] = slot
-        self._cards[slot] = card.card_id
-        for code in card.symptom_codes:
-            self._stated[code].add(slot)
+        self._stated.add(slot, dict.fromkeys(card.symptom_codes))
 
     def remove(self, slot: int, card: CardRecord) -> None:
-        self._cards.pop(slot, None)
-        if self._slots.get(card.card_id) == slot:
-            del self._slots[card.card_id]
-        for code in card.symptom_codes:
-            self._stated[code].discard(slot)
+        self._stated.remove(slot, dict.fromkeys(card.symptom_codes))
 
     def symptoms_in(self, query: Query) -> dict[str, float]:
         """Symptom ids of a case with their strength: 1 for stated and found ones, less for their graph neighbours."""
@@ -163,11 +159,11 @@ class GraphChannel(Channel):
         reached: dict[int, list[tuple[str, float]]] = defaultdict(list)
         for code, strength in self.symptoms_in(query).items():
             # What a card's author states counts in full, whatever edges were learnt beside it.
-            pulls = dict.fromkeys(self._stated.get(code, ()), 1.0)
+            pulls = dict.fromkeys(self._stated.slots(code).tolist(), 1.0)
             for target, pull in self._edges.get(code, {}).items():
-                if (slot := self._slots.get(target)) is not None:
+                if (slot := self._ids.slot(target)) is not None:
                     pulls.setdefault(slot, pull)
-            weight = strength * rarity(len(pulls), len(self._cards))
+            weight = strength * rarity(len(pulls), len(self._ids))
             for slot, pull in pulls.items():
                 reached[slot].append((code, weight * pull))
         return reached

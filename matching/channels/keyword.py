@@ -72,6 +72,9 @@ class KeywordChannel(Channel):
     def remove(self, slot: int, card: CardRecord) -> None:
         self.engine.remove(slot)
 
+    def release(self, block: int) -> None:
+        self.engine.release(block)
+
     def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
         asked = self._ask(query)
         if asked.ceiling <= 0:

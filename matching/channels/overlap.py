@@ -23,31 +23,34 @@ class OverlapChannel(Channel):
 
     def __init__(self) -> None:
         # Without saturation (k1 = 0) every shared term adds its weight alone: see `_ask`.
-        self._engine = Bm25(k1=0, b=0)
+        self.engine = Bm25(k1=0, b=0)
 
     def add(self, slot: int, card: CardRecord) -> None:
-        self._engine.add(slot, dict.fromkeys(sorted(card_keywords(card)), 1.0))
+        self.engine.add(slot, dict.fromkeys(sorted(card_keywords(card)), 1.0))
 
     def remove(self, slot: int, card: CardRecord) -> None:
-        self._engine.remove(slot)
+        self.engine.remove(slot)
+
+    def release(self, block: int) -> None:
+        self.engine.release(block)
 
     def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
-        slots, counts = self._engine.search(self._ask(query), limit, allowed, favoured)
+        slots, counts = self.engine.search(self._ask(query), limit, allowed, favoured)
         return Hits.of(slots, _stage_score(counts))
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
-        return _stage_score(self._engine.score(self._ask(query), slots))
+        return _stage_score(self.engine.score(self._ask(query), slots))
 
     def explain(self, query: Query, slot: int) -> list[Reason]:
-        shared = self._engine.parts(self._ask(query), slot)
+        shared = self.engine.parts(self._ask(query), slot)
         score = float(_stage_score(np.array([len(shared)]))[0])
         return share_out(self.name, score, [(f"keyword “{query.surface(keyword)}”", 1.0) for keyword, _ in shared])
 
     def _ask(self, query: Query) -> Asked:
         """Weights that undo the rarity of terms, so that a score is the number of shared keywords."""
         if self.name not in query.memo:
-            weights = {keyword: 1 / self._engine.idf(keyword) for keyword in sorted(query.keywords)}
-            query.memo[self.name] = self._engine.ask(weights)
+            weights = {keyword: 1 / self.engine.idf(keyword) for keyword in sorted(query.keywords)}
+            query.memo[self.name] = self.engine.ask(weights)
         return query.memo[self.name]
 
 

@@ -51,6 +51,11 @@ class SemanticChannel(Channel):
                 self.pending.discard(slot)
                 self.store.put(slot, vector)
 
+    def keep_vector(self, slot: int, vector: np.ndarray) -> None:
+        """Stores what `vector` has told of a card that has come into this slot since."""
+        self.pending.discard(slot)
+        self.store.put(slot, vector)
+
     def vector(self, slot: int) -> np.ndarray | None:
         """The stored vector of a slot, None while it is pending or if the card has no text."""
         return self.store.get(slot)
@@ -58,6 +63,9 @@ class SemanticChannel(Channel):
     def remove(self, slot: int, card: CardRecord) -> None:
         self.pending.discard(slot)
         self.store.drop(slot)
+
+    def release(self, block: int) -> None:
+        self.store.release(block)
 
     def prepare(self, query: Query) -> None:
         """Embeds the case; called before the index is locked, since a model takes milliseconds."""

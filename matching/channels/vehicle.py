@@ -78,7 +78,7 @@ def model_key(model: str) -> tuple[str, ...]:
 
 
 class _Group:
-    """The ranges of one make and model: a row per range, ascending by slot."""
+    """The ranges of one make and model: a row per range."""
 
     def __init__(self) -> None:
         self.slots, self.first, self.last = Column(np.int32), Column(np.int16), Column(np.int16)
@@ -97,8 +97,16 @@ class _Group:
             column.replace(column.data[keep])
         self.refined.pop(slot, None)
 
-    def fits(self, year: int | None) -> np.ndarray:
+    def fits(self, vehicle: Vehicle) -> np.ndarray:
         """VehicleFit of every row for a vehicle of this make and model."""
+        fits = self._years(vehicle.year)
+        for slot, spans in self.refined.items():
+            if not any(refinements_agree(vehicle, span) for span in spans):
+                own = self.slots.data == slot
+                fits[own] = np.minimum(fits[own], VehicleFit.near)
+        return fits
+
+    def _years(self, year: int | None) -> np.ndarray:
         year = min(max(year, OPEN_START), OPEN_END) if year is not None else None
         first, last = self.first.data.astype(np.int32), self.last.data.astype(np.int32)
         if year is None:
@@ -108,12 +116,34 @@ class _Group:
         return np.where((first == OPEN_START) & (last == OPEN_END), VehicleFit.model, fits).astype(np.int8)
 
 
+class Fits:
+    """VehicleFit by slot for one vehicle: worked out for the cards that name its line, taken as read for all others."""
+
+    def __init__(self, default: np.ndarray, slots: np.ndarray, fits: np.ndarray, *, known: bool) -> None:
+        """`slots` may repeat, then the best of its `fits` counts; `known` tells whether the vehicle is."""
+        order = np.argsort(slots, kind="stable")
+        self._default, self._known = default, known
+        self.slots, first = np.unique(slots[order], return_index=True)
+        best = np.maximum.reduceat(fits[order], first) if len(first) else fits
+        self.fits = np.maximum(best, default[self.slots])
+
+    def __getitem__(self, slots: int | np.ndarray) -> np.ndarray:
+        fits = self._default[slots]
+        if not self._known:
+            fits = np.where(fits == VehicleFit.incompatible, np.int8(VehicleFit.unknown), fits)
+        if not len(self.slots):
+            return fits
+        where = np.searchsorted(self.slots, slots).clip(max=len(self.slots) - 1)
+        return np.where(self.slots[where] == slots, self.fits[where], fits)
+
+
 class VehicleChannel(Channel):
     name = "vehicle"
 
     def __init__(self) -> None:
         self._default = Column(np.int8, fill=VehicleFit.unknown)
-        self._groups: dict[str, dict[tuple[str, ...], _Group]] = {}
+        # By make, by the first word of the model, which all models of a line share, by the whole model.
+        self._makes: dict[str, dict[str, dict[tuple[str, ...], _Group]]] = {}
 
     def add(self, slot: int, card: CardRecord) -> None:
         if card.universal:
@@ -121,18 +151,20 @@ class VehicleChannel(Channel):
         else:
             self._default[slot] = VehicleFit.incompatible if card.vehicles else VehicleFit.unknown
         for span in card.vehicles:
-            models = self._groups.setdefault(make_key(span.make), {})
-            models.setdefault(model_key(span.model or ""), _Group()).add(slot, span)
+            model = model_key(span.model or "")
+            line = self._makes.setdefault(make_key(span.make), {}).setdefault(_first(model), {})
+            line.setdefault(model, _Group()).add(slot, span)
 
     def remove(self, slot: int, card: CardRecord) -> None:
+        self._default[slot] = VehicleFit.unknown
         for make, model in {(make_key(span.make), model_key(span.model or "")) for span in card.vehicles}:
-            group = self._groups[make][model]
-            group.remove(slot)
-            if not group.slots.size:
-                del self._groups[make][model]
+            line = self._makes[make][_first(model)]
+            line[model].remove(slot)
+            if not line[model].slots.size:
+                del line[model]
 
-    def fits(self, query: Query) -> np.ndarray:
-        """VehicleFit of every slot as an int8 array."""
+    def fits(self, query: Query) -> Fits:
+        """VehicleFit of any slot, or array of slots, as int8."""
         if self.name not in query.memo:
             query.memo[self.name] = self._fits(query.case.vehicle)
         return query.memo[self.name]
@@ -141,36 +173,34 @@ class VehicleChannel(Channel):
         """Ascending slots of the cards that name the vehicle; None for a case without one."""
         if not query.case.vehicle.make:
             return None
-        return np.flatnonzero(self.fits(query) >= VehicleFit.near)
+        fits = self.fits(query)
+        return fits.slots[fits.fits >= VehicleFit.near]
 
-    def _fits(self, vehicle: Vehicle) -> np.ndarray:
-        fits = self._default.data.copy()
-        if not vehicle.make:
-            fits[fits == VehicleFit.incompatible] = VehicleFit.unknown
-            return fits
+    def _fits(self, vehicle: Vehicle) -> Fits:
+        slots, fits = [np.empty(0, dtype=np.int32)], [np.empty(0, dtype=np.int8)]
+        lines = self._makes.get(make_key(vehicle.make), {}) if vehicle.make else {}
         asked = model_key(vehicle.model or "")
-        for model, group in self._groups.get(make_key(vehicle.make), {}).items():
-            if not model:
-                rows = np.full(group.slots.size, VehicleFit.make, dtype=np.int8)
-            elif not asked:
-                rows = np.full(group.slots.size, VehicleFit.unknown, dtype=np.int8)
-            elif same_line(asked, model):
-                rows = group.fits(vehicle.year)
-                for slot, spans in group.refined.items():
-                    if not any(refinements_agree(vehicle, span) for span in spans):
-                        own = group.slots.data == slot
-                        rows[own] = np.minimum(rows[own], VehicleFit.near)
-            else:
-                continue
-            np.maximum.at(fits, group.slots.data, rows)
-        return fits
+        for line in {_first(asked), ""} if asked else lines:
+            for model, group in lines.get(line, {}).items():
+                if not model:
+                    rows = np.full(group.slots.size, VehicleFit.make, dtype=np.int8)
+                elif not asked:
+                    rows = np.full(group.slots.size, VehicleFit.unknown, dtype=np.int8)
+                elif same_line(asked, model):
+                    rows = group.fits(vehicle)
+                else:
+                    continue
+                slots.append(group.slots.data)
+                fits.append(rows)
+        return Fits(self._default.data, np.concatenate(slots), np.concatenate(fits), known=bool(vehicle.make))
 
     def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
         """Only cards that name the vehicle: universal ones would crowd everything else out."""
         fits = self.fits(query)
-        slots = np.flatnonzero((fits >= VehicleFit.near) & allowed[: len(fits)])
-        order = np.argsort(-fits[slots], kind="stable")[:limit]
-        return Hits.of(slots[order], SCORES[fits[slots[order]]])
+        keep = (fits.fits >= VehicleFit.near) & allowed[fits.slots]
+        slots, found = fits.slots[keep], fits.fits[keep]
+        order = np.argsort(-found, kind="stable")[:limit]
+        return Hits.of(slots[order], SCORES[found[order]])
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
         return SCORES[self.fits(query)[slots]]
@@ -180,6 +210,10 @@ class VehicleChannel(Channel):
         if relation is VehicleFit.unknown:
             return []
         return [Reason(self.name, SENTENCES[relation], float(SCORES[relation]))]
+
+
+def _first(model: tuple[str, ...]) -> str:
+    return model[0] if model else ""
 
 
 def same_line(one: tuple[str, ...], other: tuple[str, ...]) -> bool:

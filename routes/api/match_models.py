@@ -69,6 +69,7 @@ async def list_match_models() -> MatchModelsOut:
 
 @router.get("/{version}", responses=problems(404))
 async def get_match_model(model: CurrentModel) -> MatchModelDetailOut:
+    """One model with its weights."""
     told = MatchModelOut.of(model, await models.active())
     parameters = json.loads(model.parameters) if model.parameters else None
     return MatchModelDetailOut(**dict(told), parameters=parameters)

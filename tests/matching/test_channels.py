@@ -267,3 +267,10 @@ def test_relations_can_be_changed(index: CardIndex) -> None:
     assert index.graph.score(index.prepare(case), slot)[0] == pytest.approx(0.95)
     index.drop_relation("part_compressor", "fc_iso")
     assert index.graph.score(index.prepare(case), slot)[0] == 0
+
+
+def test_codes_are_not_counted_a_second_time_as_a_signature(index: CardIndex) -> None:
+    query = index.prepare(Case(error_codes=("P0AA6",)))
+    slot = np.array([index.slot_of("fc_iso")])
+    assert index.exact.score(query, slot)[0] > 0.5
+    assert index.signature.score(query, slot)[0] == 0

@@ -100,12 +100,16 @@ def score(card: CardRecord, case: Case) -> float:
         (Case(vehicle_age_months=36), 1),
         (Case(vehicle_age_months=6), -1),
         (Case(conditions=("monsoon",)), 1),
+        (Case(subsystem="charger"), 1),
+        (Case(subsystem="brakes"), 0),
+        (Case(subsystem="body"), 0),
         (Case("the radio is silent"), 0),
         (Case(), 0),
     ],
 )
 def test_agreement_adds_contradiction_subtracts_silence_is_neutral(case: Case, sign: int) -> None:
-    assert np.sign(score(CardRecord("fc", signature=SIGNATURE), case)) == sign
+    card = CardRecord("fc", signature=SIGNATURE, subsystem="charging_port")
+    assert np.sign(score(card, case)) == sign
     assert score(CardRecord("fc"), case) == 0
 
 

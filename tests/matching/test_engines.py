@@ -8,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
-from matching import kernels
+from matching import bm25, kernels, segment, storage, vectors
+from matching import slots as slots_module
 from matching.bm25 import Bm25
-from matching.storage import Column, Postings, rank, top
+from matching.ids import CardIds
+from matching.slots import Slots
+from matching.storage import Column, Interned, Postings, by_block, rank
 from matching.vectors import VectorStore
 
 VOCABULARY = [f"w{n}" for n in range(30)]
@@ -41,19 +44,93 @@ def test_bm25_of_what_is_left_equals_the_reference(texts: list[list[str]], asked
         assert sum(share for _, share in engine.parts(question, int(slot))) == pytest.approx(expected[slot], rel=1e-3)
 
 
-def test_bm25_forgets_dead_postings() -> None:
+@pytest.fixture(params=[pytest.param(True, id="compiled"), pytest.param(False, id="numpy")])
+def kernels_in_use(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engines with the compiled kernels and with those of numpy."""
+    if not request.param:
+        for name in ("sweep", "exact", "lookup", "group"):
+            monkeypatch.setattr(segment, name, getattr(kernels, f"_{name}"))
+        for name in ("hamming", "cosines"):
+            monkeypatch.setattr(vectors, name, getattr(kernels, f"_{name}"))
+    elif not kernels.COMPILED:
+        pytest.skip("numba is not installed")
+
+
+def random_texts(count: int, *, words: int, seed: int) -> list[dict[str, float]]:
+    random = np.random.default_rng(seed)
+    return [
+        {
+            f"w{word}": float(n) / 2
+            for word, n in Counter((random.zipf(1.3, random.integers(5, 40)) % words).tolist()).items()
+        }
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.usefixtures("kernels_in_use")
+def test_the_best_of_several_blocks_are_found_for_certain(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (segment, storage, bm25):
+        monkeypatch.setattr(module, "BLOCK", 1024)
+    texts = random_texts(3500, words=700, seed=3)
+    engine = Bm25(k1=1.2, b=0.75)
+    for slot, text in enumerate(texts):
+        # The first texts are long: impacts written then bound badly and are reckoned anew.
+        engine.add(slot, {term: 8 * n for term, n in text.items()} if slot < 300 else text)
+    random = np.random.default_rng(4)
+    for slot in random.choice(len(texts), 700, replace=False).tolist():
+        engine.remove(slot)
+    allowed = random.random(len(texts)) < 0.9
+    favoured = np.flatnonzero(random.random(len(texts)) < 0.02)
+    for text in random_texts(40, words=900, seed=5):
+        asked = engine.ask(text)
+        every = engine.score(asked, np.arange(len(texts)))
+        best = np.lexsort((np.arange(len(texts)), -every))
+        best = best[allowed[best] & (every[best] > 0)]
+        slots, scores = engine.search(asked, 50, allowed)
+        np.testing.assert_array_equal(scores, every[best[:50]])
+        np.testing.assert_array_equal(slots, best[:50])
+        few = best[np.isin(best, favoured)][:50]
+        assert set(engine.search(asked, 50, allowed, favoured)[0].tolist()) == {*best[:50].tolist(), *few.tolist()}
+
+
+def test_compiled_and_plain_search_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Bm25()
-    for slot in range(1000):
+    for slot, text in enumerate(random_texts(2000, words=300, seed=1)):
+        engine.add(slot, text)
+    allowed = np.ones(2000, dtype=bool)
+    questions = [engine.ask(text) for text in random_texts(30, words=300, seed=2)]
+    compiled = [engine.search(asked, 20, allowed) for asked in questions]
+    monkeypatch.setattr(segment, "sweep", kernels._sweep)
+    monkeypatch.setattr(segment, "exact", kernels._exact)
+    for asked, (slots, scores) in zip(questions, compiled, strict=True):
+        plain = engine.search(asked, 20, allowed)
+        np.testing.assert_allclose(plain[1], scores, rtol=1e-5)
+        assert plain[0].tolist() == slots.tolist()
+
+
+def test_blocks_with_very_many_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More terms than sixteen bits can number."""
+    engine = Bm25()
+    for slot in range(700):
+        engine.add(slot, {"brake": 1.0} | {f"own{slot}_{n}": 1.0 for n in range(100)})
+    asked = engine.ask({"own699_99": 1.0, "own3_1": 1.0, "brake": 1.0})
+    assert engine.search(asked, 2, np.ones(700, dtype=bool))[0].tolist() == [3, 699]
+
+
+def test_a_released_block_takes_no_memory_and_is_filled_again() -> None:
+    engine = Bm25()
+    for slot in range(100):
         engine.add(slot, {"brake": 1.0, f"own{slot}": 1.0})
-        if slot >= 10:
-            engine.remove(slot - 10)
-    assert engine.frequency("brake") == 10
-    assert engine._slots[0].size < 40
-    assert engine.search(engine.ask({"brake": 1.0}), 100, np.ones(1000, dtype=bool))[0].tolist() == list(
-        range(990, 1000)
-    )
+    for slot in range(100):
+        engine.remove(slot)
+    engine.release(0)
+    assert list(engine.settled()) == []
+    assert engine.frequency("brake") == 0
+    engine.add(0, {"brake": 1.0})
+    assert engine.search(engine.ask({"brake": 1.0}), 5, np.ones(1, dtype=bool))[0].tolist() == [0]
 
 
+@pytest.mark.usefixtures("kernels_in_use")
 @pytest.mark.parametrize("count", [1, 40, 3000])
 def test_vectors_are_found_as_exactly_as_bytes_allow(count: int) -> None:
     random = np.random.default_rng(count)
@@ -86,22 +163,20 @@ def test_odd_dimensions_are_refused() -> None:
         VectorStore(100)
 
 
-def test_compiled_and_plain_kernels_agree() -> None:
+def test_hamming_counts_bits() -> None:
     random = np.random.default_rng(0)
     rows = random.integers(0, 1 << 63, (40_000, 6), dtype=np.uint64)
     wanted = random.integers(0, 1 << 63, 6, dtype=np.uint64)
-    compiled, plain = np.empty(40_000, dtype=np.uint16), np.empty(40_000, dtype=np.uint16)
-    kernels.hamming(rows, wanted, compiled)
-    kernels._hamming(rows, wanted, plain)
+    usable = random.random(40_000) < 0.9
+    found = []
+    for kernel in (kernels.hamming, kernels._hamming):
+        distances, counts = np.empty(40_000, dtype=np.uint16), np.zeros(385, dtype=np.int64)
+        kernel(rows, wanted, usable, distances, counts)
+        found.append(distances)
+        assert counts.tolist() == np.bincount(distances[usable], minlength=385).tolist()
+    assert found[0].tolist() == found[1].tolist()
     expected = [sum(int(word).bit_count() for word in row ^ wanted) for row in rows[:50]]
-    assert compiled.tolist() == plain.tolist()
-    assert plain[:50].tolist() == expected
-    slots = np.flatnonzero(random.random(5000) < 0.3).astype(np.int32)
-    impacts = random.integers(1, 256, len(slots)).astype(np.uint8)
-    first, second = np.ones(5000, dtype=np.float32), np.ones(5000, dtype=np.float32)
-    kernels.accumulate(first, slots, impacts, np.float32(0.37))
-    kernels._accumulate(second, slots, impacts, np.float32(0.37))
-    np.testing.assert_allclose(first, second, rtol=1e-5)
+    assert found[0][:50].tolist() == np.where(usable[:50], expected, 0xFFFF).tolist()
 
 
 @given(
@@ -109,27 +184,25 @@ def test_compiled_and_plain_kernels_agree() -> None:
     st.integers(1, 12),
     st.lists(st.integers(0, 79), max_size=20, unique=True),
 )
-def test_top_and_rank_choose_the_best_by_score_and_slot(values: list[int], limit: int, group: list[int]) -> None:
+def test_rank_chooses_the_best_by_score_and_slot(values: list[int], limit: int, group: list[int]) -> None:
     scores = np.array(values, dtype=np.float32)
-    allowed = np.arange(len(scores)) % 3 != 0
     favoured = np.array(sorted(slot for slot in group if slot < len(scores)), dtype=np.int64)
+    slots = np.random.default_rng(0).permutation(len(scores))
 
     def best(slots: list[int]) -> list[int]:
-        return sorted((s for s in slots if scores[s] > 0 and allowed[s]), key=lambda s: (-scores[s], s))[:limit]
+        return sorted((s for s in slots if scores[s] > 0), key=lambda s: (-scores[s], s))[:limit]
 
     everything = best(list(range(len(scores))))
-    assert top(scores, limit, allowed).tolist() == everything
+    assert rank(slots, scores[slots], limit)[0].tolist() == everything
     wanted = sorted({*everything, *best(favoured.tolist())}, key=lambda s: (-scores[s], s))
-    found = top(scores, limit, allowed, favoured)
-    assert found.tolist() == wanted
-    assert rank(found, scores[found], limit, favoured)[0].tolist() == wanted
+    assert rank(slots, scores[slots], limit, favoured)[0].tolist() == wanted
 
 
-def test_top_of_many_is_exact() -> None:
-    scores = np.random.default_rng(1).random(200_000).astype(np.float32)
-    allowed = np.random.default_rng(2).random(200_000) < 0.5
-    expected = np.argsort(-np.where(allowed, scores, 0), kind="stable")[:100]
-    assert top(scores, 100, allowed).tolist() == expected.tolist()
+def test_slots_by_block_in_any_order() -> None:
+    slots = np.array([70_000, 5, 32_768, 6, 32_767], dtype=np.int32)
+    found = [(block, slots[where].tolist(), places.tolist()) for block, where, places in by_block(slots)]
+    assert found == [(0, [5, 6, 32_767], [5, 6, 32_767]), (1, [32_768], [0]), (2, [70_000], [70_000 - 65_536])]
+    assert list(by_block(np.empty(0))) == []
 
 
 def test_columns_grow_and_keep_their_fill() -> None:
@@ -150,3 +223,62 @@ def test_postings_forget_unused_keys() -> None:
     assert postings.slots("a").tolist() == [4]
     assert postings.lists.keys() == {"a"}
     assert postings.frequency("b") == 0
+
+
+def test_postings_take_slots_in_any_order() -> None:
+    postings = Postings()
+    for slot in (7, 3, 9, 5):
+        postings.add(slot, ("a",))
+    assert postings.slots("a").tolist() == [3, 5, 7, 9]
+
+
+def test_what_is_interned_lives_as_long_as_it_is_used() -> None:
+    interned = Interned()
+    for slot in range(3):
+        assert interned.put(slot, ("E401",), list) == ["E401"]
+    interned.put(7, ("E402",), list)
+    assert interned.at(np.array([0, 5, 7, 99])) == [(0, ["E401"]), (2, ["E402"])]
+    assert interned.pop(7) == ["E402"]
+    assert (interned.get(7), interned.pop(7), len(interned)) == (None, None, 3)
+    # Its number is used again, the key forgotten.
+    assert interned.put(9, ("E403",), list) == ["E403"]
+    assert len(interned._made) == 3
+
+
+ids = st.text("abc_0123456789é", min_size=1, max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), ids), max_size=300))
+def test_card_ids_are_a_mapping(changes: list[tuple[bool, str]]) -> None:
+    known, expected = CardIds(), dict[str, int]()
+    for slot, (comes, card_id) in enumerate(changes):
+        if comes and card_id not in expected:
+            known.put(card_id, slot)
+            expected[card_id] = slot
+        elif not comes:
+            assert known.pop(card_id) == expected.pop(card_id, None)
+    assert len(known) == len(expected)
+    assert {card_id: known.slot(card_id) for _, card_id in changes} == {i: expected.get(i) for _, i in changes}
+    assert known.slots().tolist() == sorted(expected.values())
+    assert known.at(np.array(list(expected.values()), dtype=np.int64)) == list(expected)
+
+
+@pytest.mark.parametrize("card_id", ["", "fc\0"])
+def test_what_is_no_card_id(card_id: str) -> None:
+    with pytest.raises(ValueError, match="not a card id"):
+        CardIds().put(card_id, 0)
+
+
+def test_emptied_blocks_are_filled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots_module, "BLOCK", 4)
+    monkeypatch.setattr(slots_module, "SPARSE", 2)
+    slots = Slots()
+    assert [slots.take() for _ in range(6)] == [0, 1, 2, 3, 4, 5]
+    assert [slots.drop(slot) for slot in (0, 1)] == [None, None]
+    assert slots.thin() is None
+    assert slots.drop(3) is None
+    assert slots.thin() == 0
+    assert slots.drop(2) == 0
+    assert slots.thin() is None
+    assert [slots.take() for _ in range(4)] == [6, 7, 0, 1]

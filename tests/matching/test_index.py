@@ -7,7 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from matching import CardIndex, CardRecord, Case, HashingEmbedder, Matcher
+from matching import (
+    CardIndex,
+    CardRecord,
+    Case,
+    HashingEmbedder,
+    Matcher,
+    Vehicle,
+    VehicleRange,
+    bm25,
+    record_store,
+    segment,
+    slots,
+    storage,
+    vectors,
+)
 from tests.matching.conftest import CARDS
 
 
@@ -102,3 +116,68 @@ def test_an_index_without_embedder_gains_one() -> None:
     index.reembed(HashingEmbedder())
     assert index.semantic.off is None
     assert "fc_hall" in semantic_hits(index, "motor hall sensor failure")
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (bm25, record_store, segment, slots, storage, vectors):
+        monkeypatch.setattr(module, "BLOCK", 64)
+    monkeypatch.setattr(segment, "TAIL", 16)
+    monkeypatch.setattr(slots, "SPARSE", 32)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_memory_follows_the_cards_and_not_their_changes() -> None:
+    index = CardIndex(HashingEmbedder(64))
+    index.upsert_many(
+        CardRecord(f"fc_{n}", title=f"Coolant pump noise marker{n}", error_codes=("P0A80",)) for n in range(150)
+    )
+    index.upsert(
+        CardRecord("fc_kept", title="Wheel bearing grinds", revision=5, vehicles=(VehicleRange("Ather", "450X"),))
+    )
+    kept = index.vector("fc_kept")
+    sizes = []
+    for n in range(2000):
+        # Few cards change often, some come and go.
+        index.upsert(
+            CardRecord(f"fc_{n % 7}", title=f"Throttle sensor drift {n % 90}", error_codes=(f"P0{n % 50:03d}",))
+        )
+        if n % 5 == 0:
+            index.upsert(CardRecord(f"fc_new{n}", title="Fan relay"))
+            index.remove(f"fc_new{n - 30}")
+        if n % 500 == 499:
+            sizes.append((index.alive.size, sum(array.nbytes for array in index.settled())))
+    assert max(sizes)[0] <= 8 * 64
+    assert sizes[-1][1] <= 1.5 * sizes[0][1]
+    assert len(index) == 151 + 6
+    # What did not change has moved, and is still all there.
+    assert index.slot_of("fc_kept") != 150
+    assert index.revision("fc_kept") == 5
+    np.testing.assert_array_equal(index.vector("fc_kept"), kept)
+    found = Matcher(index).match(Case("wheel bearing grinds", vehicle=Vehicle("Ather", "450X")), scorer="calibrated")
+    assert found.candidates[0].card_id == "fc_kept"
+    assert found.candidates[0].channels["vehicle"] > 0.5
+    assert index.revisions().keys() == {card.card_id for card in index}
+    assert {n for n in range(7) if f"fc_{n}" in index} == set(range(7))
+    assert "Throttle" in index.get("fc_3").title
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_matches_are_those_of_a_fresh_index_whatever_has_happened() -> None:
+    random = np.random.default_rng(8)
+    words = [f"part{n}" for n in range(40)]
+    index = CardIndex(HashingEmbedder(64))
+    for n in range(700):
+        card_id = f"fc_{random.integers(150)}"
+        if random.random() < 0.2:
+            index.remove(card_id)
+        else:
+            index.upsert(CardRecord(card_id, title=" ".join(random.choice(words, 6)), error_codes=(f"P0{n % 30:03d}",)))
+    fresh = CardIndex(HashingEmbedder(64))
+    fresh.upsert_many(index)
+    for _ in range(10):
+        case = Case(" ".join(random.choice(words, 8)), error_codes=("P0007",))
+        for scorer in ("efi_v2", "calibrated"):
+            was, now = (Matcher(i).match(case, scorer=scorer, limit=10).candidates for i in (index, fresh))
+            assert [c.card_id for c in was] == [c.card_id for c in now]
+            assert [c.score for c in was] == pytest.approx([c.score for c in now], abs=1e-5)

@@ -1,11 +1,14 @@
 """A saved index answers as before and goes on changing; a snapshot that does not fit is refused."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from matching import CardIndex, CardRecord, Case, HashingEmbedder, Matcher
+from matching import CardIndex, CardRecord, Case, HashingEmbedder, Matcher, snapshot
 from matching.snapshot import SnapshotUnusable, load, save
 from tests.matching.conftest import ATHER, CARDS
 
@@ -87,3 +90,48 @@ def test_another_release_is_refused(saved: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("matching.snapshot._engine", lambda: "another")
     with pytest.raises(SnapshotUnusable, match="another release"):
         load(saved, HashingEmbedder())
+
+
+class _Foreign:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("exit 1",)
+
+
+def test_foreign_code_is_never_run(saved: Path, index: CardIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.graph.stowaway = _Foreign()
+    save(index, saved)
+    called: list[str] = []
+    monkeypatch.setattr(os, "system", called.append)
+    with pytest.raises(SnapshotUnusable, match=r"no business with posix\.system"):
+        load(saved, HashingEmbedder())
+    assert called == []
+
+
+def test_a_loaded_index_is_saved_again_with_what_has_changed(saved: Path) -> None:
+    loaded, _ = load(saved, HashingEmbedder())
+    loaded.upsert(CardRecord("fc_new", title="Coolant pump noise"))
+    save(loaded, saved)
+    # The first one's file has lost its name, not its content.
+    assert Matcher(loaded).match(Case("hall sensor failure")).candidates[0].card_id == "fc_hall"
+    again, _ = load(saved, HashingEmbedder())
+    assert list(again) == list(loaded)
+    assert Matcher(again).match(Case("coolant pump noise")).candidates[0].title == "Coolant pump noise"
+    np.testing.assert_array_equal(again.vector("fc_hall"), loaded.vector("fc_hall"))
+
+
+def test_cards_change_while_the_snapshot_is_on_its_way_to_the_disk(
+    index: CardIndex, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = snapshot._write
+
+    def slowly(*parts: Any) -> None:
+        index.remove("fc_hall")
+        index.upsert(CardRecord("fc_new", title="Coolant pump noise"))
+        write(*parts)
+
+    monkeypatch.setattr(snapshot, "_write", slowly)
+    save(index, saved)
+    loaded, _ = load(saved, HashingEmbedder())
+    assert [card.card_id for card in loaded] == [card.card_id for card in CARDS]
+    assert Matcher(loaded).match(Case("motor hall sensor failure")).candidates[0].card_id == "fc_hall"
+    assert "fc_new" in index

@@ -117,6 +117,13 @@ def test_one_scorer_can_be_asked_alone(efi: Efi, folder: Path, tmp_path: Path):
     assert ran.stderr.strip().endswith("There is no scorer horoscope; choose among calibrated, efi_v2.")
 
 
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(efi: Efi, folder: Path, tmp_path: Path):
+    ran = efi("evaluate", str(folder), "--json", str(tmp_path / "none" / "figures.json"))
+    assert ran.returncode == 2
+    assert "there is no folder" in ran.stderr
+    assert efi("evaluate").returncode == 2
+
+
 def test_a_folder_that_does_not_fit_together_is_refused_in_a_sentence(efi: Efi, folder: Path):
     with (folder / "qrels.tsv").open("a") as lines:
         lines.write("q1\t99V999000\t1\n")

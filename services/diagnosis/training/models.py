@@ -63,31 +63,39 @@ async def all_models() -> list[MatchModel]:
     return sorted(found, key=lambda model: (-model.number, model.id))
 
 
-async def active() -> MatchModel:
+async def active_version() -> str:
     """The model in service: the one activated last among those of this release's prior, else that prior."""
     base = CalibratedModel.shipped().version
-    latest = MatchModel.find({"activated_at": {"$gt": clock.FIRST}}).sort([("activated_at", -1)])
-    async for model in latest:
-        if model.base == base:
-            return model
-    return MatchModel(id=base, base=base)
+    # Asked every few seconds: the parameters stay in the store.
+    activated = MatchModel.get_pymongo_collection().find(
+        {"activated_at": {"$gt": clock.FIRST}}, {"base": 1, "activated_at": 1}
+    )
+    own = [model async for model in activated if model["base"] == base]
+    return max(own, key=lambda model: model["activated_at"])["_id"] if own else base
+
+
+async def active() -> MatchModel:
+    return await get(await active_version())
 
 
 async def get(version: str) -> MatchModel:
     """Raises NotFound."""
-    found = next((model for model in await all_models() if model.id == version), None)
+    found = await MatchModel.find_one({"_id": version})
     if found is None:
-        raise NotFound.of("match model", version)
+        if version != (base := CalibratedModel.shipped().version):
+            raise NotFound.of("match model", version)
+        found = MatchModel(id=base, base=base)
     return found
 
 
 async def scorer_at(version: str) -> CalibratedScorer | None:
     """The calibrated scorer as it was in this version; None if it is not kept, or of another release."""
-    base = CalibratedModel.shipped().version
-    model = next((model for model in await all_models() if model.id == version), None)
-    if model is None or model.refused or model.base != base:
+    try:
+        model = await get(version)
+    except NotFound:
         return None
-    return CalibratedScorer(load(model))
+    own = model.base == CalibratedModel.shipped().version and not model.refused
+    return CalibratedScorer(load(model)) if own else None
 
 
 async def activate(model: MatchModel) -> MatchModel:
@@ -120,15 +128,15 @@ class ModelFollower:
     async def refresh(self) -> str:
         """Take up the model in service; returns the version that now serves here."""
         scorers = self._live.matcher.scorers
-        model = await active()
-        if scorers[CalibratedScorer.name].version != model.id != self._unreadable:
+        version = await active_version()
+        if scorers[CalibratedScorer.name].version != version != self._unreadable:
             try:
-                scorers[CalibratedScorer.name] = CalibratedScorer(load(model))
+                scorers[CalibratedScorer.name] = CalibratedScorer(load(await get(version)))
             except ValueError:
-                self._unreadable = model.id
-                log.exception("the match model cannot be read, the former one goes on", version=model.id)
+                self._unreadable = version
+                log.exception("the match model cannot be read, the former one goes on", version=version)
             else:
-                log.info("a match model serves", version=model.id)
+                log.info("a match model serves", version=version)
         return scorers[CalibratedScorer.name].version
 
     async def start(self) -> None:

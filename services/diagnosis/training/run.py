@@ -52,7 +52,7 @@ async def train(
     """
     tell = progress or (lambda *_: None)
     decided = await decisions.read(return_window)
-    if idle := _too_few(decided, min_decisions):
+    if idle := _too_few(decided, min_decisions) or _unready(live):
         return Training(*_kinds(decided), idle)
     rows: list[Row] = []
     for start in range(0, len(decided), BATCH):
@@ -83,6 +83,15 @@ async def train(
             model = await models.activate(model)
         log.info("a match model was tried", version=model.id, refused=model.refused or None, decisions=len(kept))
     return Training(*_kinds(kept), model=model, stored=not dry_run)
+
+
+def _unready(live: LiveIndex) -> str:
+    """Why nothing can be learnt from this index yet: weights are learnt for one embedder and all its vectors."""
+    embedder, wanted = _embedder(live), live.embedding.wanted
+    if wanted is not None and wanted.name != embedder:
+        return f"The cards are being embedded anew, by {wanted.name}."
+    waiting = live.index.awaiting(embedder) if embedder is not None else 0
+    return f"Vectors are missing yet, of {waiting} cards." if waiting else ""
 
 
 def _embedder(live: LiveIndex) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 
 from app import clock, database
 from app.security import acting_as, agent
-from matching import Case, HashingEmbedder
+from matching import CardRecord, Case, HashingEmbedder
 from matching.scorers import CalibratedScorer
 from matching.scorers.calibrated import CalibratedModel
 from models.match_model import MatchModel
@@ -21,7 +21,7 @@ from services.workflows.rights import BY_THE_CLOCK, RIGHTS
 from tests.services.diagnosis.training.simulated import LONG_AGO, WINDOW, network, work_tickets
 
 pytestmark = pytest.mark.usefixtures("as_system")
-ENOUGH = 150
+ENOUGH = 120
 
 
 async def loaded() -> LiveIndex:
@@ -100,7 +100,7 @@ async def test_many_consistent_decisions_move_the_weights_and_every_replica_foll
 @pytest.mark.parametrize("noise", [1.0, 0.6])
 async def test_answers_given_at_random_are_refused(noise: float):
     made = await network()
-    await work_tickets(made, 250, noise=noise)
+    await work_tickets(made, 200, noise=noise)
     live = await loaded()
     done = await learn(live)
     assert done.model is not None
@@ -135,6 +135,17 @@ async def test_a_learnt_model_gives_way_only_to_one_that_is_no_worse_on_what_cam
     assert (await models.active()).id == (first.model.id if worse else second.model.id)
 
 
+async def test_nothing_is_learnt_while_cards_await_their_vector():
+    made = await network()
+    await work_tickets(made, 150)
+    live = await loaded()
+    live.index.upsert(CardRecord("fc_new", title="Horn silent"), embed=False)
+    assert (await learn(live)).idle == "Vectors are missing yet, of 1 cards."
+    live.embedding.wanted = HashingEmbedder(128)
+    assert (await learn(live)).idle == "The cards are being embedded anew, by hashing-128-v1."
+    assert await MatchModel.count() == 0
+
+
 async def test_a_model_of_another_release_waits_for_its_release():
     base = CalibratedModel.shipped().version
     older = await MatchModel(id="decisions-1", base="prior-0", number=1, activated_at=clock.now()).insert()
@@ -165,7 +176,7 @@ async def test_parameters_are_small_and_readable():
 
 async def test_the_training_agent_has_the_rights_it_needs_and_no_others(monkeypatch: pytest.MonkeyPatch):
     made = await network()
-    await work_tickets(made, 170)
+    await work_tickets(made, 150)
     live = await loaded()
     used: set[tuple[str, database.Access]] = set()
     monkeypatch.setattr(database.guard, "policy", RIGHTS)
