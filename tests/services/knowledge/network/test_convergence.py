@@ -17,7 +17,7 @@ from tests.services.knowledge.network.sites import Site, failing
 from tests.services.knowledge.samples import a_card
 
 STEPS = 60
-SEEDS = 6
+SEEDS = 3
 TITLES = ["Cell group drifts", "Hall sensor open", "Contactor welded", "Coolant pump silent"]
 CAUSES = ["open resistor", "wet connector", "worn gasket", "cold solder joint", "firmware 1.2"]
 ROUNDS = 60
