@@ -7,7 +7,7 @@ from app import clock
 from app.security import current_actor
 from models.enums import FailureCardStatus, ReviewStatus
 from models.event import CardApproved, CardCreated, CardDeprecated, CardSubmitted, CardUpdated, Payload
-from models.failure_card import CardContent, CardVersion, FailureCard, Review
+from models.failure_card import CardContent, CardVersion, FailureCard, FailureSignature, Review
 from models.network import CardItem, CardLineage, PublicCard
 from services.events.record import record_all
 from services.knowledge import learning, versions
@@ -109,8 +109,9 @@ async def write_state(
     whole = public.with_own_parts(shown.content, ours)
     changed = changed_fields(ours, whole)
     changes: dict[str, Any] = {name: getattr(whole, name) for name in changed}
-    if whole.failure_signature:
-        changes["signature_hash"] = whole.failure_signature.signature_hash
+    if "failure_signature" in changes:
+        changes["failure_signature"] = signature = whole.failure_signature or FailureSignature()
+        changes["signature_hash"] = signature.signature_hash
     who = current_actor().id
     named = await local_ids([shown])
     moved = card.status is not shown.status
