@@ -11,6 +11,7 @@ from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.match_model import MatchModel
 from models.match_run import MatchRun
+from models.network import BundleReceipt, CardLineage, CardShare, IncomingVersion, NetworkIdentity, Peer
 from models.notification import Notification
 from models.part import Part, PartUsage
 from models.symptom import Symptom
@@ -41,6 +42,12 @@ ALL_DOCUMENTS = [
     DiagnosisSession,
     CheckOutcome,
     CheckLikelihood,
+    NetworkIdentity,
+    Peer,
+    CardLineage,
+    CardShare,
+    IncomingVersion,
+    BundleReceipt,
     EfiEvent,
     EventReceipt,
     User,

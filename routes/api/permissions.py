@@ -29,6 +29,9 @@ PUBLIC = frozenset(
 )
 """Open without signing in."""
 
+PEERS = frozenset({"GET /api/network/identity", "GET /api/network/changes", "POST /api/network/bundles"})
+"""Also open to other services of the network, which prove themselves by the key that an admin has pinned."""
+
 PERMISSIONS: dict[str, frozenset[Role]] = {
     # accounts
     "POST /api/auth/logout": EVERYONE,
@@ -160,6 +163,17 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "GET /api/efi/graph/vehicle": STAFF | SERVICE,
     "GET /api/efi/graph/analysis": STAFF | SERVICE,
     "GET /api/efi/reports/confidence": CURATORS,
+    # network
+    "GET /api/network/identity": ADMIN,
+    "GET /api/network/status": CURATORS,
+    "POST /api/network/peers": ADMIN,
+    "GET /api/network/peers": ADMIN,
+    "GET /api/network/peers/{node_id}": ADMIN,
+    "PUT /api/network/peers/{node_id}": ADMIN,
+    "DELETE /api/network/peers/{node_id}": ADMIN,
+    "POST /api/network/peers/{node_id}/pull": ADMIN,
+    "GET /api/network/changes": ADMIN,
+    "POST /api/network/bundles": ADMIN,
     # inbox
     "GET /api/inbox": PEOPLE,
     "POST /api/inbox/{notification_id}/read": PEOPLE,

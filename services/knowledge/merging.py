@@ -120,6 +120,7 @@ async def _retire(card: FailureCard, kept: FailureCard, reason: str) -> None:
         "deprecation_reason": reason,
         "successor_id": kept.id,
         "merged_into": kept.id,
+        "synced_to_network": False,
     }
     await update(card, retired)
     if card.merged_from:

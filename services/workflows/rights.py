@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from app.database import Access, DeclaredRights
 from models.account import User
+from models.bookkeeping import Lease
 from models.diagnosis import CheckLikelihood, CheckOutcome
 from models.draft_suggestion import DraftSuggestions
 from models.event import EfiEvent
@@ -12,6 +13,7 @@ from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.match_model import MatchModel
 from models.match_run import MatchRun
+from models.network import BundleReceipt, CardLineage, CardShare, IncomingVersion, NetworkIdentity, Peer
 from models.notification import Notification
 from models.record import Record
 from models.symptom import Symptom
@@ -33,6 +35,7 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         FailureCard: BOTH,
         CardOutcome: BOTH,
         CardEvidence: BOTH,
+        CardShare: READ,
         CheckOutcome: BOTH,
         CheckLikelihood: BOTH,
         EfiEvent: BOTH,
@@ -60,6 +63,22 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
     },
     # Gathers what the symptom library does not know.
     "library": {Ticket: READ, TechnicianAction: READ, SymptomCandidate: BOTH},
+    # Exchanges knowledge with other services. It sees no ticket, no action and no person.
+    "network": {
+        FailureCard: BOTH,
+        CardVersion: BOTH,
+        Review: BOTH,
+        Symptom: BOTH,
+        CardEvidence: READ,
+        NetworkIdentity: BOTH,
+        Peer: BOTH,
+        CardLineage: BOTH,
+        CardShare: BOTH,
+        IncomingVersion: BOTH,
+        BundleReceipt: BOTH,
+        Lease: BOTH,
+        EfiEvent: WRITE,
+    },
     # Tells people.
     "engagement": {User: READ, Ticket: READ, FailureCard: READ, Review: READ, Notification: BOTH},
 }
