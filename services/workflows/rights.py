@@ -63,6 +63,20 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
     },
     # Gathers what the symptom library does not know.
     "library": {Ticket: READ, TechnicianAction: READ, SymptomCandidate: BOTH},
+    # Tells people.
+    "engagement": {User: READ, Ticket: READ, FailureCard: READ, Review: READ, Notification: BOTH},
+}
+
+BY_THE_CLOCK: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
+    # Learns from decisions how to weigh what the channels say.
+    "training": {
+        Ticket: READ,
+        TechnicianAction: READ,
+        CardOutcome: READ,
+        FailureCard: READ,
+        KnowledgeRelation: READ,
+        MatchModel: BOTH,
+    },
     # Exchanges knowledge with other services. It sees no ticket, no action and no person.
     "network": {
         FailureCard: BOTH,
@@ -78,20 +92,6 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         BundleReceipt: BOTH,
         Lease: BOTH,
         EfiEvent: WRITE,
-    },
-    # Tells people.
-    "engagement": {User: READ, Ticket: READ, FailureCard: READ, Review: READ, Notification: BOTH},
-}
-
-BY_THE_CLOCK: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
-    # Learns from decisions how to weigh what the channels say.
-    "training": {
-        Ticket: READ,
-        TechnicianAction: READ,
-        CardOutcome: READ,
-        FailureCard: READ,
-        KnowledgeRelation: READ,
-        MatchModel: BOTH,
     },
 }
 """Agents that no event calls."""
