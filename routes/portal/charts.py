@@ -88,6 +88,14 @@ def interval(mean: float, low: float, high: float, title: str) -> Markup:
     )
 
 
+def shift(before: float, now: float) -> Markup:
+    """A probability as a bar, with a mark where it stood before. The numbers stand beside it."""
+    return Markup(
+        '<svg class="shift" viewBox="0 0 120 10" aria-hidden="true"><rect width="120" height="10" class="track"/>'
+        '<rect width="{}" height="10" class="bar"/><rect x="{}" width="2" height="10" class="mark"/></svg>'
+    ).format(round(120 * now, 1), round(118 * before, 1))
+
+
 def _picture(title: str, width: int, height: int, content: Markup) -> Markup:
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         width, height, title, content

@@ -23,6 +23,7 @@ from routes.portal.visit import Visit, see_other
 from services.accounts import directory, vehicles
 from services.accounts.vehicles import VehicleFilter
 from services.diagnosis import matches
+from services.diagnosis.guided import sessions
 from services.diagnosis.matches import DEFAULT_SCORER, Matched, MatchOptions
 from services.diagnosis.translate import ticket_case
 from services.knowledge.confidence import Evidence
@@ -40,6 +41,7 @@ MINE_LISTED = 200
 SHOWN = 40
 """Tickets on one page: what a phone loads in good time, and more than anybody works in a day."""
 STOCK_LISTED = 200
+DIAGNOSES_LISTED = 10
 PREFERRED_SCORER = "calibrated"
 UNLIKELY = 0.02
 """Suspects below it are folded away, but for the first ones."""
@@ -157,7 +159,8 @@ async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
         moves=ticket_states.legal_moves(ticket.status),
         workable=ticket.status in ticket_states.WORKABLE,
         reopened_counts=reopened_counts,
-        actions=await _actions(ticket) if works else [],
+        diagnoses=(await sessions.list_sessions(ticket.id, limit=DIAGNOSES_LISTED)).items if works else [],
+        actions=await actions_on(ticket) if works else [],
         usage=await parts_of(ticket) if works else [],
         outstanding=usage.outstanding,
         stock=await stock_for(ticket) if works else [],
@@ -179,7 +182,7 @@ def _odds(candidate: Candidate) -> float:
     return candidate.score if candidate.probability is None else candidate.probability
 
 
-async def _actions(ticket: Ticket) -> list[TechnicianAction]:
+async def actions_on(ticket: Ticket) -> list[TechnicianAction]:
     return (await actions.list_actions(ticket_id=ticket.id, limit=100)).items
 
 

@@ -17,7 +17,17 @@ from routes.portal.visit import own_path, zone_named
 
 TEMPLATES = sorted((render.HERE / "templates").glob("*.html"))
 SOURCES = sorted(render.HERE.glob("*.py"))
-DYNAMIC = ("nav.", "tickets.title_", "tickets.view_", "tickets.none_", "word.", "age.", "form.yes", "form.no")
+DYNAMIC = (
+    "nav.",
+    "tickets.title_",
+    "tickets.view_",
+    "tickets.none_",
+    "diagnosis.end_",
+    "word.",
+    "age.",
+    "form.yes",
+    "form.no",
+)
 """Keys that are put together where they are used."""
 
 
