@@ -103,7 +103,8 @@ async def show_step(visit: CurrentVisit, ticket: CurrentTicket, session: Current
 async def acknowledge(visit: CurrentVisit, ticket: CurrentTicket, session: CurrentSession) -> Response:
     """The safety warnings were read: show the check."""
     chosen = visit.form.get("test_id")
-    return await _step(visit, ticket, session, lambda fresh: sessions.acknowledge(fresh, chosen), back_to=chosen)
+    back_to = chosen if chosen != _proposed(session) else ""
+    return await _step(visit, ticket, session, lambda fresh: sessions.acknowledge(fresh, chosen), back_to=back_to)
 
 
 @router.post(f"{AT_SESSION}/answers")
@@ -206,9 +207,9 @@ def _changed(session: DiagnosisSession, form: Form) -> str:
 
 async def _page(visit: Visit, ticket: Ticket, session: DiagnosisSession, chosen: str = "") -> Response:
     """The session's present step, or the check that the technician chose instead."""
-    stopped = session.status is DiagnosisStatus.stopped
-    check = None if stopped else session.proposal.check
-    own_choice = bool(chosen) and chosen != _proposed(session) and not stopped
+    running = session.status is not DiagnosisStatus.stopped and ticket.status in WORKABLE
+    check = session.proposal.check if running else None
+    own_choice = running and chosen not in ("", _proposed(session))
     if own_choice:
         try:
             check = await sessions.check_asked(session, chosen)
@@ -223,6 +224,7 @@ async def _page(visit: Visit, ticket: Ticket, session: DiagnosisSession, chosen:
         "diagnosis.html",
         ticket=ticket,
         workable=ticket.status in WORKABLE,
+        running=running,
         session=session,
         at=address(session),
         number=len(steps) + 1,

@@ -1,5 +1,6 @@
 """Tickets: whose work waits where, taking one in, and the page on which everything about one stands."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
@@ -190,8 +191,8 @@ async def parts_of(ticket: Ticket) -> list[PartUsage]:
     return (await usage.list_usage(ticket_id=ticket.id, limit=100)).items
 
 
-async def stock_for(ticket: Ticket) -> list[tuple[Part, bool]]:
-    """Parts on hand at the ticket's site, those that its suspects ask for first."""
+async def stock_for(ticket: Ticket, suspected: Iterable[str] = ()) -> list[tuple[Part, bool]]:
+    """Parts on hand at the ticket's site, those first that its cards or other `suspected` ones ask for."""
     if ticket.site_id is None:
         return []
     on_hand = [
@@ -199,7 +200,7 @@ async def stock_for(ticket: Ticket) -> list[tuple[Part, bool]]:
         for part in (await stock.list_parts(site_id=ticket.site_id, limit=STOCK_LISTED)).items
         if part.quantity_on_hand > 0
     ]
-    cards = [ticket.selected_failure_card, *ticket.suggested_failure_cards]
+    cards = [ticket.selected_failure_card, *ticket.suggested_failure_cards, *suspected]
     wanted = await required_parts(card_id for card_id in cards if card_id is not None)
     names = {name.casefold() for parts in wanted.values() for one in parts for name in (one.part_number, one.part_name)}
     marked = [

@@ -181,7 +181,8 @@ async def _action_page(visit: Visit, ticket: Ticket) -> Response:
         outcomes=OUTCOMES,
         usage=[one for one in await parts_of(ticket) if usage.outstanding(one)],
         outstanding=usage.outstanding,
-        stock=await stock_for(ticket),
+        # Not all that the workshop has: the page must load quickly, and the ticket's own page offers the rest.
+        stock=[pair for pair in await stock_for(ticket, (one.card_id for one in start.choices)) if pair[1]],
     )
 
 

@@ -100,6 +100,10 @@ async def test_leads_from_the_first_check_to_the_recorded_repair(portal: Portal,
     await press(page, "Take the reading as answer")
     await expect(page.get_by_text("Safety first")).to_be_visible()
     await look(page, "guided-safety")
+    await page.get_by_role("link", name="Pause").click()
+    await expect(page.get_by_role("link", name="Go on")).to_be_visible()
+    await look(page, "guided-ticket-paused")
+    await page.get_by_role("link", name="Go on").click()
     await press(page, "I have read this")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("sag")
     await look(page, "guided-second-check")
@@ -121,3 +125,96 @@ async def test_leads_from_the_first_check_to_the_recorded_repair(portal: Portal,
     assert (action.resolution_outcome, action.diagnostic_time_minutes) == ("success", 30)
     assert action.tools_used == ["BMS diagnostic tool", "Digital multimeter (1 mV)"]
     assert (ticket.status, [part.part_name for part in ticket.parts_used]) == ("resolved", ["Cell group 14S"])
+
+
+async def test_works_without_a_script_and_by_keyboard_alone(portal: Portal, bench: Bench):
+    page = await portal.browser_of(bench.technician, java_script_enabled=False)
+    await page.goto(f"/tickets/{bench.ticket.id}")
+    await _press_by_key(page, "Start guided diagnosis")
+    await page.get_by_label("Measured").focus()
+    await page.keyboard.type("ninety")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#value-error")).to_contain_text("valid number")
+    await page.get_by_label("Measured").fill("0,09")
+    await page.get_by_label("Unit").fill("V")
+    await page.keyboard.press("Enter")
+    await _press_by_key(page, "I have read this")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("sag")
+    # Where a reading cannot answer, Enter in a field must not take the first answer that comes along.
+    here = page.url
+    await page.get_by_text("Add a measurement or a note").click()
+    await page.get_by_label("Measured").fill("3")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("sag")
+    assert page.url == here
+    await page.get_by_label("Measured").fill("")
+    await _press_by_key(page, "No")
+    await expect(page.get_by_text("on full throttle? – no")).to_be_visible()
+    await _press_by_key(page, "Undo")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("sag")
+
+
+async def _press_by_key(page: Page, name: str) -> None:
+    """Move the focus on until it stands on this button, and press it."""
+    wanted = page.get_by_role("button", name=name, exact=True).first
+    for _ in range(60):
+        if await wanted.evaluate("(wanted) => wanted === document.activeElement"):
+            await page.keyboard.press("Enter")
+            return
+        await page.keyboard.press("Tab")
+    raise AssertionError(f"{name} cannot be reached")
+
+
+async def test_a_missed_check_is_made_and_what_was_typed_is_still_there(portal: Portal, bench: Bench):
+    page = await portal.browser_of(bench.technician)
+    await page.goto(f"/tickets/{bench.ticket.id}")
+    await page.get_by_role("link", name="It is this Weak cell group").click()
+    await page.get_by_label("success").check()
+    await page.get_by_label("What did you do?").fill("Replaced the group")
+    await page.get_by_label("Resolve the ticket with this").check()
+    await press(page, "Save")
+    await expect(page.get_by_role("heading", name="One cheap check would decide this")).to_be_visible()
+    await look(page, "guided-missed-check")
+    await page.get_by_role("button", name="Check it now").first.click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("resting spread")
+    assert len(page.context.pages) == 1
+    await page.get_by_label("Measured").fill("90")
+    await press(page, "Take the reading as answer")
+    await page.goto(f"/tickets/{bench.ticket.id}/action")
+    await expect(page.get_by_text("What you had typed is back")).to_be_visible()
+    await expect(page.get_by_label("What did you do?")).to_have_value("Replaced the group")
+    await expect(page.get_by_label("Record these checks")).to_be_checked()
+
+
+async def test_a_failure_that_nobody_knows_is_captured(portal: Portal, bench: Bench):
+    with portal.as_actor(bench.technician):
+        ticket = await tickets.create(TicketContent(title="Horn hoots by itself in the rain"))
+    page = await portal.browser_of(bench.technician)
+    await page.goto(f"/tickets/{ticket.id}")
+    await press(page, "Start guided diagnosis")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("No known failure explains this")
+    await look(page, "guided-unknown")
+    await page.get_by_role("link", name="Capture the unknown failure").click()
+    await expect(page.get_by_label("Yes, no card describes this failure")).to_be_checked()
+    await look(page, "guided-capture")
+
+
+async def test_another_device_and_a_stop(portal: Portal, bench: Bench):
+    page = await portal.browser_of(bench.technician)
+    await page.goto(f"/tickets/{bench.ticket.id}")
+    await press(page, "Start guided diagnosis")
+    await page.get_by_text("Add a note").click()
+    await page.get_by_label("Note").fill("Pack was warm")
+    other = await portal.browser_of(await portal.person(Role.technician))
+    await other.goto(page.url)
+    await press(other, "Skip")
+    await expect(other.get_by_text("– skipped")).to_be_visible()
+    await press(page, "Yes")
+    await expect(page.get_by_role("alert")).to_contain_text("went on elsewhere meanwhile")
+    await expect(page.get_by_role("alert")).to_contain_text("Pack was warm")
+    await look(page, "guided-elsewhere")
+    await page.get_by_text("Stop this diagnosis").click()
+    await page.get_by_label("Why?").fill("Towed to another workshop")
+    await press(page, "Stop")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("was stopped")
+    await look(page, "guided-stopped")
