@@ -15,7 +15,7 @@ from models.types import Measurement
 from routes.portal import render
 from routes.portal.forms import Form, read
 from routes.portal.http import CurrentVisit, page_router, submit
-from routes.portal.tickets import CurrentTicket, ticket_page
+from routes.portal.tickets import ALWAYS_SHOWN, UNLIKELY, CurrentTicket, ticket_page
 from routes.portal.visit import Visit, see_other
 from services.diagnosis.guided import sessions
 from services.diagnosis.guided.identity import limit_of
@@ -238,7 +238,8 @@ async def _page(visit: Visit, ticket: Ticket, session: DiagnosisSession, chosen:
         last_rules_out=[titles[card_id] for card_id in steps[-1].rules_out] if steps else [],
         told=[(step, finding(step, titles)) for step in session.steps],
         proven=any(step.worked for step in steps),
-        suspects=suspects,
+        likely=[one for place, one in enumerate(suspects) if place < ALWAYS_SHOWN or one.now >= UNLIKELY],
+        unlikely=[one for place, one in enumerate(suspects) if place >= ALWAYS_SHOWN and one.now < UNLIKELY],
         ruled_out=ruled_out,
         titles=titles,
         cards=[(one.card_id, one.title) for one in session.candidates],

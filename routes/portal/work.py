@@ -141,7 +141,8 @@ async def record_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
         if form.get("part_id"):
             fitted.append((await _take(form, fresh)).id)
         content = read(ActionContent, await _action_values(form, fresh, set(fitted)))
-        if session_id := form.get("diagnosis_session_id"):
+        session_id = form.get("diagnosis_session_id")
+        if session_id and not form.checked("without_diagnosis"):
             content = drafts.filled(content, await sessions.get(session_id))
         if form.checked("resolve") and not form.checked("acknowledge_missed_checks"):
             # Before it is recorded: what this form claims of the repair is no evidence for itself.
@@ -168,12 +169,14 @@ async def _action_page(visit: Visit, ticket: Ticket) -> Response:
     session = await session_to_record(ticket, await actions_on(ticket), asked.get("session", ""))
     start = prefill(suspects, session)
     chosen = asked.get("card") or start.card_id or ticket.selected_failure_card or ""
+    likely = [one for one in start.choices if one.likely]
+    suspected = [one.card_id for one in likely]
     return visit.page(
         "action.html",
         ticket=ticket,
         here=render.link(f"/tickets/{ticket.id}/action", asked),
         start=start,
-        likely=[one for one in start.choices if one.likely],
+        likely=likely,
         unlikely=[one for one in start.choices if not one.likely],
         chosen=chosen,
         known={one.card_id for one in start.choices},
@@ -182,7 +185,7 @@ async def _action_page(visit: Visit, ticket: Ticket) -> Response:
         usage=[one for one in await parts_of(ticket) if usage.outstanding(one)],
         outstanding=usage.outstanding,
         # Not all that the workshop has: the page must load quickly, and the ticket's own page offers the rest.
-        stock=[pair for pair in await stock_for(ticket, (one.card_id for one in start.choices)) if pair[1]],
+        stock=[pair for pair in await stock_for(ticket, suspected) if pair[1]],
     )
 
 

@@ -31,6 +31,8 @@ QUIET = [
 ]
 HTML = {"accept": "text/html"}
 TOKEN = re.compile(r'name="csrf_token" value="([0-9a-f]+)"')
+BUDGET_BYTES = 30_000
+"""What a phone may have to load for the first page."""
 WIDTHS = {"phone": (390, 844), "laptop": (1280, 800)}
 
 

@@ -21,7 +21,7 @@ from services.diagnosis.guided.identity import identity
 from services.knowledge.loading import upsert_by_natural_key
 from services.repairs import actions, stock, tickets
 from services.repairs.visibility import load_visible
-from tests.routes.portal.support import csrf_token, visitor
+from tests.routes.portal.support import BUDGET_BYTES, csrf_token, visitor
 from tests.services.diagnosis.guided_samples import chain, leaf
 from tests.support import Api
 
@@ -261,7 +261,7 @@ async def test_what_happened_on_another_device_is_told(api: Api, cards, desk: De
     page = await desk.answer("skipped", note="No <b>time</b>")
 
     assert desk.status == 412
-    assert "went on elsewhere meanwhile" in page
+    assert "has gone on since that page was shown" in page
     assert colleague.user.name in page
     assert "What you sent was not taken: skipped · No <b>time</b>" in page
     assert "Safety first" in page
@@ -366,7 +366,7 @@ async def test_the_record_is_filled_from_the_session(api: Api, cards, desk: Desk
     page = await desk.open(path)
 
     session_id, weak = desk.session_id, cards["weak"].id
-    assert re.search(rf'name="diagnosis_session_id" value="{session_id}" checked', page)
+    assert f'name="diagnosis_session_id" value="{session_id}"' in page
     assert re.search(rf'name="failure_card_used" value="{weak}" checked', page)
     assert re.search(r'name="diagnostic_time_minutes" type="text" value="20"', page)
     fields = {"resolution_outcome": "success", "failure_card_used": weak, "resolution_steps_followed": "New group"}
@@ -383,13 +383,14 @@ async def test_the_record_leaves_out_what_was_unticked_and_is_filled_once(api: A
     await desk.begin()
     await desk.answer(uneven(desk))
     path = f"/tickets/{desk.ticket.id}/action"
+    fields = {"resolution_outcome": "partial", "diagnosis_session_id": desk.session_id}
     await desk.open(path)
-    await desk.send(path, resolution_outcome="partial")
+    await desk.send(path, **fields, without_diagnosis="yes")
     [action] = await desk.recorded()
     assert (action.diagnosis_session_id, action.attempted_diagnostics) == (None, [])
-    session_id = desk.session_id
     await desk.open(path)
-    await desk.send(path, resolution_outcome="partial", diagnosis_session_id=session_id)
+    await desk.send(path, **fields)
+    assert [len(action.attempted_diagnostics) for action in await desk.recorded()] == [1, 0]
 
     page = await desk.open(path)
 
@@ -515,3 +516,33 @@ async def test_any_other_open_check_may_be_made_instead(api: Api, cards, desk: D
 
     [step] = await desk.steps()
     assert (step.check.test_id, step.reason) == (other, "")
+
+
+async def test_pages_with_many_suspects_load_quickly(api: Api, desk: Desk):
+    many = [
+        (
+            f"n{n}",
+            card(f"Failure number {n} of the pack and its wiring", chain(SPREAD, SAG, f"Is {n} odd?"), cost="9000"),
+        )
+        for n in range(20)
+    ]
+    await know([*costly(), *many])
+    with acting_as(system("test")):
+        for n in range(20):
+            content = PartContent(part_name=f"Part {n}", part_number=many[n][1].required_parts[0].part_number)
+            await stock.add_part(content, site_id=api.site.id, quantity=2)
+    known = await know([])
+    test_id, _ = identity(known["weak"].diagnostic_tree.nodes[0])
+    await desk.begin()
+    check = f"{desk.session_path}?check={test_id}"
+    assert "<h1><bdi>Is the resting spread" in await desk.open(check)
+    sizes = {check: 0, f"/tickets/{desk.ticket.id}/action?session={desk.session_id}": 0}
+    for path in sizes:
+        raw = await desk.client.get(path)
+        files = [
+            await desk.client.get(address, headers={"accept-encoding": "gzip"})
+            for address in re.findall(r'(?:href|src)="(/static/portal[^"]+)"', raw.text)
+        ]
+        sizes[path] = len(raw.content) + sum(int(one.headers["content-length"]) for one in files)
+        assert len(files) == 2
+    assert max(sizes.values()) <= BUDGET_BYTES, sizes

@@ -183,7 +183,8 @@ async def test_a_missed_check_is_made_and_what_was_typed_is_still_there(portal: 
     await page.goto(f"/tickets/{bench.ticket.id}/action")
     await expect(page.get_by_text("What you had typed is back")).to_be_visible()
     await expect(page.get_by_label("What did you do?")).to_have_value("Replaced the group")
-    await expect(page.get_by_label("Record these checks")).to_be_checked()
+    await expect(page.get_by_role("heading", name="From the guided diagnosis")).to_be_visible()
+    await expect(page.get_by_label("Leave these checks out")).not_to_be_checked()
 
 
 async def test_a_failure_that_nobody_knows_is_captured(portal: Portal, bench: Bench):
@@ -210,7 +211,7 @@ async def test_another_device_and_a_stop(portal: Portal, bench: Bench):
     await press(other, "Skip")
     await expect(other.get_by_text("– skipped")).to_be_visible()
     await press(page, "Yes")
-    await expect(page.get_by_role("alert")).to_contain_text("went on elsewhere meanwhile")
+    await expect(page.get_by_role("alert")).to_contain_text("has gone on since that page was shown")
     await expect(page.get_by_role("alert")).to_contain_text("Pack was warm")
     await look(page, "guided-elsewhere")
     await page.get_by_text("Stop this diagnosis").click()
