@@ -80,10 +80,16 @@ async def _move(visit: Visit, ticket: Ticket, change: Callable[[Ticket], Awaitab
 async def _again(visit: Visit, ticket_id: str, *, status: int = 200) -> Response:
     """The ticket as it stands now, with what was typed and why it was not taken."""
     ticket = await load_visible(ticket_id)
-    visit.form.notice = changed_since(ticket, visit.form) or visit.form.notice
+    visit.form.notice = _notice(ticket, visit.form)
     response = await ticket_page(visit, ticket)
     response.status_code = status
     return response
+
+
+def _notice(ticket: Ticket, form: Form) -> str:
+    """Why the form was not taken, in one sentence."""
+    missed = render.text("missed.notice") if "missed_checks" in form.told else ""
+    return changed_since(ticket, form) or missed or form.notice
 
 
 @router.post("/tickets/{ticket_id}/parts")
@@ -157,7 +163,7 @@ async def record_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
 
     async def again() -> Response:
         fresh = await load_visible(ticket.id)
-        form.notice = changed_since(fresh, form) or form.notice
+        form.notice = _notice(fresh, form)
         return await _action_page(visit, fresh)
 
     return await submit(visit, work, again)
