@@ -107,6 +107,14 @@ def test_charts_are_sound_whatever_the_labels(entries: list[tuple[str, float]]):
             ET.fromstring(chart)
 
 
+def test_a_probability_is_marked_where_it_stood_if_it_moved():
+    moved, still = (ET.fromstring(charts.shift(before, 0.5)) for before in (0.25, 0.498))
+    track, bar, mark = moved
+    assert (float(track.get("width", 0)), float(bar.get("width", 0))) == (120, 60)
+    assert float(mark.get("x", 0)) == pytest.approx(30, abs=1)
+    assert len(still) == 2
+
+
 @given(
     st.lists(
         st.dictionaries(
