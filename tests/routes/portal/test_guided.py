@@ -128,7 +128,7 @@ async def test_works_without_a_script_and_by_keyboard_alone(portal: Portal, benc
     assert page.url == here
     await page.get_by_label("Measured").fill("")
     await _press_by_key(page, "No")
-    await expect(page.get_by_text("on full throttle? – no")).to_be_visible()
+    await expect(page.get_by_text("on full throttle? – no").first).to_be_visible()
     await _press_by_key(page, "Undo")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("sag")
 
@@ -159,6 +159,7 @@ async def test_a_missed_check_is_made_and_what_was_typed_is_still_there(portal: 
     assert len(page.context.pages) == 1
     await page.get_by_label("Measured").fill("90")
     await press(page, "Take the reading as answer")
+    await expect(page.get_by_text("Safety first")).to_be_visible()
     await page.goto(f"/tickets/{bench.ticket.id}/action")
     await expect(page.get_by_text("What you had typed is back")).to_be_visible()
     await expect(page.get_by_label("What did you do?")).to_have_value("Replaced the group")
@@ -188,7 +189,7 @@ async def test_another_device_and_a_stop(portal: Portal, bench: Bench):
     other = await portal.browser_of(await portal.person(Role.technician))
     await other.goto(page.url)
     await press(other, "Skip")
-    await expect(other.get_by_text("– skipped")).to_be_visible()
+    await expect(other.get_by_text("– skipped").first).to_be_visible()
     await press(page, "Yes")
     await expect(page.get_by_role("alert")).to_contain_text("has gone on since that page was shown")
     await expect(page.get_by_role("alert")).to_contain_text("Pack was warm")
