@@ -18,12 +18,16 @@ OWN_FIELDS = frozenset({CSRF_FIELD, ONCE_FIELD, REVISION_FIELD})
 
 @dataclass
 class Form:
-    """`values` as they were typed, by name; `errors` are shown beside their fields, `notice` above the form."""
+    """`values` as they were typed, by name; `errors` are shown beside their fields, `notice` above the form.
+
+    `told` is what else the refusal says (the `extra` of its error).
+    """
 
     values: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     notice: str = ""
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     async def of(cls, data: FormData) -> "Form":
@@ -75,6 +79,7 @@ class Form:
             self.errors |= dict(reversed(found))
             self.notice = ""
             return
+        self.told = error.extra
         for fault in error.extra.get("errors", []):
             self.errors.setdefault(fault["field"], fault["rule"])
         self.notice = "" if error.extra.get("errors") else error.detail

@@ -70,4 +70,12 @@ PAGES: dict[str, frozenset[Role]] = {
     "POST /tickets/{ticket_id}/parts/{usage_id}": STAFF,
     "GET /tickets/{ticket_id}/action": STAFF,
     "POST /tickets/{ticket_id}/action": STAFF,
+    # guided diagnosis
+    "POST /tickets/{ticket_id}/diagnosis": STAFF,
+    "GET /tickets/{ticket_id}/diagnosis/{session_id}": STAFF,
+    "POST /tickets/{ticket_id}/diagnosis/{session_id}/acknowledge": STAFF,
+    "POST /tickets/{ticket_id}/diagnosis/{session_id}/answers": STAFF,
+    "POST /tickets/{ticket_id}/diagnosis/{session_id}/repairs": STAFF,
+    "POST /tickets/{ticket_id}/diagnosis/{session_id}/undo": STAFF,
+    "POST /tickets/{ticket_id}/diagnosis/{session_id}/stop": STAFF,
 }

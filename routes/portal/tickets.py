@@ -1,5 +1,6 @@
 """Tickets: whose work waits where, taking one in, and the page on which everything about one stands."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
@@ -23,6 +24,7 @@ from routes.portal.visit import Visit, see_other
 from services.accounts import directory, vehicles
 from services.accounts.vehicles import VehicleFilter
 from services.diagnosis import matches
+from services.diagnosis.guided import sessions
 from services.diagnosis.matches import DEFAULT_SCORER, Matched, MatchOptions
 from services.diagnosis.translate import ticket_case
 from services.knowledge.confidence import Evidence
@@ -40,6 +42,7 @@ MINE_LISTED = 200
 SHOWN = 40
 """Tickets on one page: what a phone loads in good time, and more than anybody works in a day."""
 STOCK_LISTED = 200
+DIAGNOSES_LISTED = 10
 PREFERRED_SCORER = "calibrated"
 UNLIKELY = 0.02
 """Suspects below it are folded away, but for the first ones."""
@@ -157,7 +160,8 @@ async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
         moves=ticket_states.legal_moves(ticket.status),
         workable=ticket.status in ticket_states.WORKABLE,
         reopened_counts=reopened_counts,
-        actions=await _actions(ticket) if works else [],
+        diagnoses=(await sessions.list_sessions(ticket.id, limit=DIAGNOSES_LISTED)).items if works else [],
+        actions=await actions_on(ticket) if works else [],
         usage=await parts_of(ticket) if works else [],
         outstanding=usage.outstanding,
         stock=await stock_for(ticket) if works else [],
@@ -179,7 +183,7 @@ def _odds(candidate: Candidate) -> float:
     return candidate.score if candidate.probability is None else candidate.probability
 
 
-async def _actions(ticket: Ticket) -> list[TechnicianAction]:
+async def actions_on(ticket: Ticket) -> list[TechnicianAction]:
     return (await actions.list_actions(ticket_id=ticket.id, limit=100)).items
 
 
@@ -187,8 +191,8 @@ async def parts_of(ticket: Ticket) -> list[PartUsage]:
     return (await usage.list_usage(ticket_id=ticket.id, limit=100)).items
 
 
-async def stock_for(ticket: Ticket) -> list[tuple[Part, bool]]:
-    """Parts on hand at the ticket's site, those that its suspects ask for first."""
+async def stock_for(ticket: Ticket, suspected: Iterable[str] = ()) -> list[tuple[Part, bool]]:
+    """Parts on hand at the ticket's site, those first that its cards or other `suspected` ones ask for."""
     if ticket.site_id is None:
         return []
     on_hand = [
@@ -196,7 +200,7 @@ async def stock_for(ticket: Ticket) -> list[tuple[Part, bool]]:
         for part in (await stock.list_parts(site_id=ticket.site_id, limit=STOCK_LISTED)).items
         if part.quantity_on_hand > 0
     ]
-    cards = [ticket.selected_failure_card, *ticket.suggested_failure_cards]
+    cards = [ticket.selected_failure_card, *ticket.suggested_failure_cards, *suspected]
     wanted = await required_parts(card_id for card_id in cards if card_id is not None)
     names = {name.casefold() for parts in wanted.values() for one in parts for name in (one.part_number, one.part_name)}
     marked = [

@@ -168,9 +168,15 @@ function follow(main) {
 addEventListener("pagehide", () => source?.close());
 addEventListener("pageshow", ({persisted}) => { if (persisted && source) location.reload(); });
 
+// A second tab keeps what is typed in this one; drafts do so without it.
+function stay(form) {
+  form.removeAttribute("target");
+}
+
 function start() {
   document.querySelectorAll("form[data-draft]").forEach(keep);
   document.querySelectorAll("form[data-kept]").forEach(forget);
+  document.querySelectorAll("form[target]").forEach(stay);
   document.querySelectorAll("form[data-results]").forEach(search);
   document.querySelectorAll("main[data-live]").forEach(follow);
 }
