@@ -30,6 +30,7 @@ from services.engagement.language_model import LanguageModel, NoModel, language_
 from services.events.processor import Processor
 from services.events.timers import Timers, take_turn
 from services.knowledge import evidence_rows, redaction
+from services.repairs import photo_files, photos
 from services.workflows import HANDLERS
 from services.workflows.drafting import suggestions
 from services.workflows.rights import RIGHTS
@@ -37,6 +38,7 @@ from services.workflows.rights import RIGHTS
 log = structlog.get_logger(__name__)
 
 MAIL_INTERVAL = timedelta(seconds=15)
+PHOTO_SWEEP_INTERVAL = timedelta(minutes=15)
 SUGGESTIONS_INTERVAL = timedelta(minutes=1)
 TRAINING_INTERVAL = timedelta(hours=1)
 TRAINING_REST = timedelta(hours=20)
@@ -145,6 +147,12 @@ def _configure(settings: Settings) -> None:
     experience.configure(half_life_days=half_life)
     redaction.configure(phone_region=settings.phone_region)
     runs.configure(keep_days=settings.match_run_days)
+    photos.configure(
+        max_bytes=settings.max_photo_bytes,
+        megapixels=settings.photo_megapixels,
+        side_px=settings.photo_side_px,
+        per_ticket=settings.photos_per_ticket,
+    )
     guard.configure(expensive_part_cost=settings.expensive_part_cost)
     problem.configure(labour_rate_per_hour=settings.labour_rate_per_hour, hand_over_cost=settings.hand_over_cost)
 
@@ -197,6 +205,7 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
         service.off["mail"] = "EFI_SMTP_HOST is not set: messages stay in the inbox"
     if service.language_model.available:
         service.timers.every(SUGGESTIONS_INTERVAL, "suggestions", suggestions.ask_due)
+    service.timers.every(PHOTO_SWEEP_INTERVAL, "photo_files", photo_files.sweep)
     service.timers.every(TRAINING_INTERVAL, "training", lambda: _train(service, settings))
     service.timers.start()
     stack.push_async_callback(service.timers.stop)

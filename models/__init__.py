@@ -13,6 +13,7 @@ from models.match_model import MatchModel
 from models.match_run import MatchRun
 from models.notification import Notification
 from models.part import Part, PartUsage
+from models.photo import LoosePhotoFile, Photo, PhotoChunk, PhotoFile, PhotoThumbnail
 from models.symptom import Symptom
 from models.technician_action import TechnicianAction
 from models.ticket import Ticket
@@ -25,6 +26,11 @@ ALL_DOCUMENTS = [
     DraftSuggestions,
     Ticket,
     TechnicianAction,
+    Photo,
+    PhotoThumbnail,
+    PhotoFile,
+    PhotoChunk,
+    LoosePhotoFile,
     Part,
     PartUsage,
     KnowledgeRelation,

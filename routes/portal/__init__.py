@@ -2,7 +2,21 @@
 
 from fastapi import FastAPI
 
-from routes.portal import account, admin, assets, bulk, editor, knowledge, live, merging, people, reviews, tickets, work
+from routes.portal import (
+    account,
+    admin,
+    assets,
+    bulk,
+    editor,
+    knowledge,
+    live,
+    merging,
+    people,
+    photos,
+    reviews,
+    tickets,
+    work,
+)
 
 ROUTERS = [
     account.router,
@@ -10,6 +24,7 @@ ROUTERS = [
     bulk.router,
     tickets.router,
     work.router,
+    photos.router,
     reviews.router,
     knowledge.router,
     editor.router,

@@ -16,6 +16,7 @@ from routes.portal import render
 from routes.portal.forms import Form, read
 from routes.portal.http import CurrentVisit, page_router, submit
 from routes.portal.tickets import CurrentTicket, changed_since, parts_of, suspects_of, ticket_page
+from routes.portal.uploads import Uploads
 from routes.portal.visit import Visit, see_other
 from services.repairs import actions, ticket_moves, tickets, usage
 from services.repairs.usage import Settling
@@ -115,10 +116,13 @@ async def new_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
 async def record_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
     """Record what was found and done; parts that were fitted and the ticket's end go with it, or nothing does."""
     form = visit.form
+    uploads = Uploads(visit, ticket, workshop_only=True)  # as all that an action says
 
     async def work() -> Response:
-        tickets.expect_revision(await load_visible(ticket.id), form.revision())
-        content = read(ActionContent, await _action_values(form, ticket))
+        fresh = await load_visible(ticket.id)
+        tickets.expect_revision(fresh, form.revision())
+        photos = [photo.id for photo in await uploads.attach(fresh)]
+        content = read(ActionContent, {**await _action_values(form, ticket), "photos": photos})
         await actions.record(content)
         for usage_id in form.all("fitted"):
             await usage.settle(usage_id, Settling.used)
@@ -131,7 +135,7 @@ async def record_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
         form.notice = changed_since(fresh, form) or form.notice
         return await _action_page(visit, fresh)
 
-    return await submit(visit, work, again)
+    return await submit(visit, work, again, prepare=uploads.take_in)
 
 
 async def _action_page(visit: Visit, ticket: Ticket) -> Response:
