@@ -56,6 +56,7 @@ class LoosePhotoFile(Record):
 
     class Settings(Record.Settings):
         name = "loose_photo_files"
+        indexes = [IndexModel([("created_at", ASCENDING)])]
 
 
 class PhotoFile(Document):

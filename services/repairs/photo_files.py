@@ -13,7 +13,6 @@ from gridfs.asynchronous import AsyncGridFSBucket
 from app import clock
 from app.database import in_a_transaction
 from app.errors import NotFound
-from app.ids import earliest_id
 from models.photo import BUCKET, LoosePhotoFile, PhotoChunk, PhotoFile
 
 log = structlog.get_logger(__name__)
@@ -21,7 +20,7 @@ log = structlog.get_logger(__name__)
 CHUNK_BYTES = 255 * 1024
 """The specification's default."""
 LOOSE_FOR = timedelta(hours=1)
-"""Longer than any request takes between writing a file and recording its photo."""
+"""Longer than any request takes between writing a file and recording its photo, or between finding and reading it."""
 SWEPT_AT_ONCE = 200
 
 
@@ -66,8 +65,8 @@ async def release(file_id: str) -> None:
 
 async def sweep(loose_for: timedelta = LOOSE_FOR) -> int:
     """Remove files that have belonged to no photo for so long; returns how many. Repeating it does no harm."""
-    bound = earliest_id("photo", clock.now() - loose_for)
-    loose = await LoosePhotoFile.find({"_id": {"$lt": bound}}).sort([("_id", 1)]).limit(SWEPT_AT_ONCE).to_list()
+    before = {"created_at": {"$lt": clock.now() - loose_for}}
+    loose = await LoosePhotoFile.find(before).limit(SWEPT_AT_ONCE).to_list()
     for one in loose:
         with contextlib.suppress(NoFile):  # announced and never finished; its chunks, if any, are gone as well
             await _bucket().delete(one.id)

@@ -81,10 +81,11 @@ def rendered(content: bytes, *, longest_side: int, max_pixels: int, max_bytes: i
 
 def _upright(image: Image.Image, longest_side: int) -> Image.Image:
     """The pixels alone, as the camera was held."""
-    # A JPEG can be decoded at a fraction of its size, at a fraction of the cost.
-    image.draft("RGB", (longest_side, longest_side))
+    box = (longest_side, longest_side)
+    if image.mode == "RGB":
+        image.thumbnail(box, Image.Resampling.LANCZOS)  # a JPEG is decoded at a fraction of its size and cost
     picture = _opaque(image)
-    picture.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
+    picture.thumbnail(box, Image.Resampling.LANCZOS)
     orientation = _orientation(image)  # a PNG may tell it after its pixels
     if orientation in UPRIGHT:
         picture = picture.transpose(UPRIGHT[orientation])
@@ -104,7 +105,7 @@ def _opaque(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits of grey
         return image.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
     if image.has_transparency_data:
-        layered = image.convert("RGBA")
+        layered = image if image.mode == "RGBA" else image.convert("RGBA")
         ground = Image.new("RGB", layered.size, WHITE)
         ground.paste(layered, mask=layered.getchannel("A"))
         return ground
