@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Request, Response
+from fastapi import Depends, Header, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
@@ -118,6 +118,8 @@ async def _load(photo_id: Annotated[Id, Path()]) -> Photo:
 CurrentPhoto = Annotated[Photo, Depends(_load)]
 """The photo of the path, if the caller may see it; else 404."""
 
+IfNoneMatch = Annotated[str, Header(alias="If-None-Match", max_length=500, description="The ETag that the caller has.")]
+
 _FORM = PhotoFields.model_json_schema()
 _UPLOAD: dict[str, Any] = {
     "requestBody": {
@@ -164,20 +166,20 @@ async def add_photo(ticket: CurrentTicket, sent: Annotated[Sent, Depends(_taken_
 
 @router.get("/tickets/{ticket_id}/photos", responses=problems(404))
 async def list_photos(ticket: CurrentTicket, page: PageQuery) -> PageOut[PhotoOut]:
-    """The ticket's photos, oldest first. A customer does not see those that the workshop keeps to itself."""
+    """The ticket's photos, newest first. A customer does not see those that the workshop keeps to itself."""
     return PageOut[PhotoOut].of(await photos.list_photos(ticket, **page.as_arguments()))
 
 
 @router.get("/photos/{photo_id}", response_class=Response, responses=_pictures("image/jpeg", "image/png"))
-async def get_photo(photo: CurrentPhoto, request: Request) -> Response:
+async def get_photo(photo: CurrentPhoto, if_none_match: IfNoneMatch = "") -> Response:
     """The picture itself."""
-    return await picture_response(photo, request, thumbnail=False)
+    return await picture_response(photo, if_none_match, thumbnail=False)
 
 
 @router.get("/photos/{photo_id}/thumbnail", response_class=Response, responses=_pictures("image/jpeg"))
-async def get_photo_thumbnail(photo: CurrentPhoto, request: Request) -> Response:
+async def get_photo_thumbnail(photo: CurrentPhoto, if_none_match: IfNoneMatch = "") -> Response:
     """The picture in small, 320 pixels at most on either side."""
-    return await picture_response(photo, request, thumbnail=True)
+    return await picture_response(photo, if_none_match, thumbnail=True)
 
 
 @router.delete("/photos/{photo_id}", status_code=204, responses=problems(404))
@@ -186,7 +188,7 @@ async def remove_photo(photo: CurrentPhoto) -> None:
     await photos.remove(photo)
 
 
-async def picture_response(photo: Photo, request: Request, *, thumbnail: bool) -> Response:
+async def picture_response(photo: Photo, if_none_match: str, *, thumbnail: bool) -> Response:
     """The picture, or 304 if the caller has it: a photo never changes, so its id is its edition."""
     etag = f'"{photo.id}{"-small" if thumbnail else ""}"'
     headers = {
@@ -195,7 +197,7 @@ async def picture_response(photo: Photo, request: Request, *, thumbnail: bool) -
         "Vary": "Authorization, Cookie",
         "X-Content-Type-Options": "nosniff",
     }
-    if etag in request.headers.get("if-none-match", ""):
+    if etag in if_none_match:
         return Response(status_code=304, headers=headers)
     media_type = "image/jpeg" if thumbnail else photo.media_type
     content = await (photos.thumbnail_of(photo) if thumbnail else photos.content_of(photo))

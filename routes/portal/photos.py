@@ -15,11 +15,13 @@ from routes.portal.forms import read
 from routes.portal.http import CurrentVisit, page_router, submit
 from routes.portal.tickets import CurrentTicket, ticket_page
 from routes.portal.uploads import FIELD, Uploads
-from routes.portal.visit import see_other
+from routes.portal.visit import Visit, see_other
 from services.repairs import photos
 from services.repairs.visibility import load_visible, works_at
 
 router = page_router()
+
+LISTED = 30
 
 
 async def _load(photo_id: Annotated[Id, Path()]) -> Photo:
@@ -35,12 +37,25 @@ class Captioned(Strict):
 
 @router.get("/photos/{photo_id}")
 async def show_photo(visit: CurrentVisit, photo: CurrentPhoto) -> Response:
-    return await picture_response(photo, visit.request, thumbnail=False)
+    return await picture_response(photo, _known(visit), thumbnail=False)
 
 
 @router.get("/photos/{photo_id}/thumbnail")
 async def show_thumbnail(visit: CurrentVisit, photo: CurrentPhoto) -> Response:
-    return await picture_response(photo, visit.request, thumbnail=True)
+    return await picture_response(photo, _known(visit), thumbnail=True)
+
+
+def _known(visit: Visit) -> str:
+    return visit.request.headers.get("if-none-match", "")
+
+
+@router.get("/tickets/{ticket_id}/photos")
+async def list_photos(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
+    """All of them, where the page of the ticket shows the newest."""
+    page = await photos.list_photos(ticket, limit=LISTED, after=visit.request.query_params.get("after"))
+    return visit.page(
+        "photos.html", ticket=ticket, photos=page.items, removable=photos.removable(page.items), next=page.next
+    )
 
 
 @router.post("/tickets/{ticket_id}/photos")

@@ -27,7 +27,6 @@ from services.diagnosis import matches
 from services.diagnosis.matches import DEFAULT_SCORER, Matched, MatchOptions
 from services.diagnosis.translate import ticket_case
 from services.knowledge.confidence import Evidence
-from services.paging import MAX_LIMIT
 from services.repairs import actions, photos, stock, ticket_states, tickets, usage
 from services.repairs.cards import required_parts
 from services.repairs.tickets import TicketFilter
@@ -42,6 +41,7 @@ MINE_LISTED = 200
 SHOWN = 40
 """Tickets on one page: what a phone loads in good time, and more than anybody works in a day."""
 STOCK_LISTED = 200
+PHOTOS_SHOWN = 8
 PREFERRED_SCORER = "calibrated"
 UNLIKELY = 0.02
 """Suspects below it are folded away, but for the first ones."""
@@ -151,7 +151,7 @@ async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
     reopened_counts = ticket.resolved_at is not None and clock.now() - ticket.resolved_at <= timedelta(
         days=visit.settings.return_window_days
     )
-    shown = (await photos.list_photos(ticket, limit=MAX_LIMIT)).items
+    gallery = await photos.list_photos(ticket, limit=PHOTOS_SHOWN)
     return visit.page(
         "ticket.html",
         ticket=ticket,
@@ -166,8 +166,9 @@ async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
         usage=await parts_of(ticket) if works else [],
         outstanding=usage.outstanding,
         stock=await stock_for(ticket) if works else [],
-        photos=shown,
-        removable={one.id for one in shown if photos.may_remove(one)},
+        photos=gallery.items,
+        more_photos=gallery.next is not None,
+        removable=photos.removable(gallery.items),
     )
 
 

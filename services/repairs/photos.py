@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -58,15 +59,17 @@ def configure(*, max_bytes: int, megapixels: int, side_px: int, per_ticket: int)
 async def take_in(content: bytes, *, ticket: Ticket | None = None, workshop_only: bool = False) -> Picture:
     """Decode a picture and store it anew, without what it tells besides. Before the transaction that attaches it.
 
-    With the ticket, a picture that it has already is not decoded again. Names the field `file` in what it raises:
-    TooLarge, and NotAPicture with what can be done about it.
+    With the ticket, a picture that it has already is not decoded again, nor one that it could not have: TicketIsClosed,
+    TooManyPhotos. Names the field `file` in what else it raises: TooLarge, and NotAPicture with what can be done.
     """
     if len(content) > limits.max_bytes:
         rule = f"is larger than {limits.max_bytes / 2**20:.3g} MB"
         raise TooLarge(f"file: {rule}", errors=[{"field": "file", "rule": rule}], max_bytes=limits.max_bytes)
     sha256 = hashlib.sha256(content).hexdigest()
-    if ticket is not None and (known := await _same(ticket.id, sha256, workshop_only)):
-        return Picture(known.id, sha256, None)
+    if ticket is not None:
+        if known := await _same(ticket.id, sha256, workshop_only):
+            return Picture(known.id, sha256, None)
+        await _require_room(ticket)
     render = partial(
         rendered,
         content,
@@ -91,10 +94,7 @@ async def attach(ticket: Ticket, picture: Picture, *, caption: str = "", worksho
     await hold(ticket.id)  # one after the other, so that the limit holds
     if (known := await _same(ticket.id, picture.sha256, workshop_only)) is not None:
         return known
-    if ticket.status is TicketStatus.closed:
-        raise TicketIsClosed(f"Ticket {ticket.id} is closed; reopen it first.")
-    if await Photo.get_pymongo_collection().count_documents({"ticket_id": ticket.id}) >= limits.per_ticket:
-        raise TooManyPhotos(f"A ticket may have {limits.per_ticket} photos.", limit=limits.per_ticket)
+    await _require_room(ticket)
     shape = picture.shape
     if shape is None or not await photo_files.claim(picture.photo_id):
         raise Conflict("The picture was removed meanwhile: send it again.")
@@ -116,10 +116,10 @@ async def attach(ticket: Ticket, picture: Picture, *, caption: str = "", worksho
 
 
 async def list_photos(ticket: Ticket, *, limit: int = 50, after: str | None = None) -> Page[Photo]:
-    """One page of the ticket's photos that the current actor may see, oldest first."""
+    """One page of the ticket's photos that the current actor may see, newest first."""
     own = works_at(current_actor(), ticket.site_id)
     also = None if own else {"workshop_only": False}
-    return await page(Photo, {"ticket_id": ticket.id}, also=also, limit=limit, after=after, newest_first=False)
+    return await page(Photo, {"ticket_id": ticket.id}, also=also, limit=limit, after=after)
 
 
 async def get(photo_id: str) -> Photo:
@@ -165,6 +165,11 @@ def may_remove(photo: Photo) -> bool:
     return actor.id == photo.uploaded_by.id or actor.has(Role.admin)
 
 
+def removable(shown: Iterable[Photo]) -> set[str]:
+    """The ids of those that the current actor may remove."""
+    return {photo.id for photo in shown if may_remove(photo)}
+
+
 async def require_photos(ticket_id: str, named: list[str]) -> None:
     """Raise Invalid where `photos` names, by an id, a photo that the ticket does not have."""
     ids = [one for one in named if is_id(one, "photo")]
@@ -174,6 +179,13 @@ async def require_photos(ticket_id: str, named: list[str]) -> None:
     for place, one in enumerate(named):
         if one in ids and one not in there:
             raise Invalid.field(f"photos.{place}", "names no photo of this ticket", one)
+
+
+async def _require_room(ticket: Ticket) -> None:
+    if ticket.status is TicketStatus.closed:
+        raise TicketIsClosed(f"Ticket {ticket.id} is closed; reopen it first.")
+    if await Photo.get_pymongo_collection().count_documents({"ticket_id": ticket.id}) >= limits.per_ticket:
+        raise TooManyPhotos(f"A ticket may have {limits.per_ticket} photos.", limit=limits.per_ticket)
 
 
 async def _same(ticket_id: str, sha256: str, workshop_only: bool) -> Photo | None:

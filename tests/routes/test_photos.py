@@ -216,7 +216,7 @@ async def test_a_ticket_has_its_limit_and_a_closed_one_takes_none(
         assert (await technician.post(f"/api/tickets/{closed}/{verb}", json=body)).status_code == 200
     assert (await send(technician, closed, samples.jpeg())).json()["code"] == "ticket_closed"
     counts = await stored()
-    assert (counts["photos"], counts["loose_photo_files"]) == (2, 2)
+    assert (counts["photos"], counts["photo_files.files"], counts["loose_photo_files"]) == (2, 2, 0)
 
 
 async def test_an_action_names_photos_of_its_ticket(technician: httpx.AsyncClient, ticket: str):
