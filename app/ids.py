@@ -21,6 +21,7 @@ PREFIXES = {
     "suggestions": "sug",
     "ticket": "tkt",
     "action": "act",
+    "photo": "pho",
     "usage": "use",
     "part": "prt",
     "relation": "rel",

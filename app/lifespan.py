@@ -31,6 +31,7 @@ from services.events.processor import Processor
 from services.events.timers import Timers, take_turn
 from services.knowledge import evidence_rows, redaction, relations
 from services.knowledge.network import identity, pulling
+from services.repairs import photo_files, photos
 from services.workflows import HANDLERS
 from services.workflows.drafting import suggestions
 from services.workflows.rights import RIGHTS
@@ -38,6 +39,7 @@ from services.workflows.rights import RIGHTS
 log = structlog.get_logger(__name__)
 
 MAIL_INTERVAL = timedelta(seconds=15)
+PHOTO_SWEEP_INTERVAL = timedelta(minutes=15)
 FADING_INTERVAL = timedelta(hours=1)
 SUGGESTIONS_INTERVAL = timedelta(minutes=1)
 TRAINING_INTERVAL = timedelta(hours=1)
@@ -148,6 +150,12 @@ def _configure(settings: Settings) -> None:
     redaction.configure(phone_region=settings.phone_region)
     identity.configure(secret_key=settings.signing_key())
     runs.configure(keep_days=settings.match_run_days)
+    photos.configure(
+        max_bytes=settings.max_photo_bytes,
+        megapixels=settings.photo_megapixels,
+        side_px=settings.photo_side_px,
+        per_ticket=settings.photos_per_ticket,
+    )
     guard.configure(expensive_part_cost=settings.expensive_part_cost)
     problem.configure(labour_rate_per_hour=settings.labour_rate_per_hour, hand_over_cost=settings.hand_over_cost)
 
@@ -201,6 +209,7 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
     service.timers.every(FADING_INTERVAL, "graph", relations.refresh_faded)
     if service.language_model.available:
         service.timers.every(SUGGESTIONS_INTERVAL, "suggestions", suggestions.ask_due)
+    service.timers.every(PHOTO_SWEEP_INTERVAL, "photo_files", photo_files.sweep)
     if settings.network_pull_seconds:
         service.timers.every(timedelta(seconds=settings.network_pull_seconds), "network", pulling.pull_all)
     else:

@@ -31,6 +31,7 @@ TAGS = {
     "knowledge graph": "The knowledge graph's edges.",
     "matching": "Which known failures explain this ticket.",
     "tickets": "A vehicle comes in, is worked and goes out.",
+    "photos": "Photos of a ticket.",
     "guided diagnosis": "What to check next, why, and when to stop.",
     "technician actions": "What a technician found and did.",
     "parts": "Parts taken for a ticket, fitted or returned.",

@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     seed: bool = Field(default=True, description="Load the starter knowledge at the first start on a store.")
 
     max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
+    max_photo_bytes: int = Field(default=10 * 1024 * 1024, ge=1024, description="Of one photo as it is sent.")
+    photo_megapixels: int = Field(default=50, ge=1, le=200, description="Photos with more are not decoded.")
+    photo_side_px: int = Field(default=4096, ge=320, le=16_000, description="Longest side of a photo as it is kept.")
+    photos_per_ticket: int = Field(default=50, ge=1, le=200)
     process_events: bool = Field(default=True, description="Run the event processor in this process.")
     event_lease_seconds: float = Field(default=30, gt=0)
     event_max_attempts: int = Field(default=8, ge=1)

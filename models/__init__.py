@@ -14,6 +14,7 @@ from models.match_run import MatchRun
 from models.network import BundleReceipt, CardLineage, CardShare, IncomingVersion, NetworkIdentity, Peer
 from models.notification import Notification
 from models.part import Part, PartUsage
+from models.photo import LoosePhotoFile, Photo, PhotoChunk, PhotoFile, PhotoThumbnail
 from models.symptom import Symptom
 from models.symptom_candidate import SymptomCandidate
 from models.technician_action import TechnicianAction
@@ -27,6 +28,11 @@ ALL_DOCUMENTS = [
     DraftSuggestions,
     Ticket,
     TechnicianAction,
+    Photo,
+    PhotoThumbnail,
+    PhotoFile,
+    PhotoChunk,
+    LoosePhotoFile,
     Part,
     PartUsage,
     KnowledgeRelation,

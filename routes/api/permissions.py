@@ -70,6 +70,12 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "GET /api/tickets/{ticket_id}/history": STAFF | CUSTOMER | SERVICE,
     "GET /api/tickets/{ticket_id}/events": STAFF | SERVICE,
     "GET /api/tickets/{ticket_id}/missed-checks": STAFF | SERVICE,
+    # photos
+    "POST /api/tickets/{ticket_id}/photos": STAFF | CUSTOMER | SERVICE,
+    "GET /api/tickets/{ticket_id}/photos": STAFF | CUSTOMER | SERVICE,
+    "GET /api/photos/{photo_id}": STAFF | CUSTOMER | SERVICE,
+    "GET /api/photos/{photo_id}/thumbnail": STAFF | CUSTOMER | SERVICE,
+    "DELETE /api/photos/{photo_id}": STAFF | CUSTOMER | SERVICE,
     # technician actions
     "POST /api/efi/technician-actions": STAFF,
     "GET /api/efi/technician-actions": STAFF | SERVICE,

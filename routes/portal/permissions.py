@@ -68,6 +68,11 @@ PAGES: dict[str, frozenset[Role]] = {
     "POST /tickets/{ticket_id}/reopen": STAFF | CUSTOMER,
     "POST /tickets/{ticket_id}/parts": STAFF,
     "POST /tickets/{ticket_id}/parts/{usage_id}": STAFF,
+    "GET /tickets/{ticket_id}/photos": STAFF | CUSTOMER,
+    "POST /tickets/{ticket_id}/photos": STAFF | CUSTOMER,
+    "POST /tickets/{ticket_id}/photos/remove": STAFF | CUSTOMER,
+    "GET /photos/{photo_id}": STAFF | CUSTOMER,
+    "GET /photos/{photo_id}/thumbnail": STAFF | CUSTOMER,
     "GET /tickets/{ticket_id}/action": STAFF,
     "POST /tickets/{ticket_id}/action": STAFF,
     # guided diagnosis

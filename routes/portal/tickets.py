@@ -20,6 +20,7 @@ from models.ticket import Ticket, TicketContent
 from routes.portal import render
 from routes.portal.forms import Form, read
 from routes.portal.http import CurrentVisit, page_router, submit
+from routes.portal.uploads import Uploads
 from routes.portal.visit import Visit, see_other
 from services.accounts import directory, vehicles
 from services.accounts.vehicles import VehicleFilter
@@ -28,7 +29,7 @@ from services.diagnosis.guided import sessions
 from services.diagnosis.matches import DEFAULT_SCORER, Matched, MatchOptions
 from services.diagnosis.translate import ticket_case
 from services.knowledge.confidence import Evidence
-from services.repairs import actions, stock, ticket_states, tickets, usage
+from services.repairs import actions, photos, stock, ticket_states, tickets, usage
 from services.repairs.cards import required_parts
 from services.repairs.tickets import TicketFilter
 from services.repairs.visibility import load_visible, works_at
@@ -43,6 +44,7 @@ SHOWN = 40
 """Tickets on one page: what a phone loads in good time, and more than anybody works in a day."""
 STOCK_LISTED = 200
 DIAGNOSES_LISTED = 10
+PHOTOS_SHOWN = 8
 PREFERRED_SCORER = "calibrated"
 UNLIKELY = 0.02
 """Suspects below it are folded away, but for the first ones."""
@@ -108,13 +110,15 @@ async def new_ticket(visit: CurrentVisit) -> Response:
 @router.post("/tickets/new")
 async def create_ticket(visit: CurrentVisit) -> Response:
     form = visit.form
+    uploads = Uploads(visit)
 
     async def work() -> Response:
         content = read(TicketContent, ticket_values(form))
         ticket = await tickets.create(content, site_id=form.get("site_id") or None)
+        await uploads.attach(ticket)
         return see_other(f"/tickets/{ticket.id}")
 
-    return await submit(visit, work, lambda: _new_ticket(visit))
+    return await submit(visit, work, lambda: _new_ticket(visit), prepare=uploads.take_in)
 
 
 def ticket_values(form: Form) -> dict[str, object]:
@@ -150,6 +154,7 @@ async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
     reopened_counts = ticket.resolved_at is not None and clock.now() - ticket.resolved_at <= timedelta(
         days=visit.settings.return_window_days
     )
+    gallery = await photos.list_photos(ticket, limit=PHOTOS_SHOWN)
     return visit.page(
         "ticket.html",
         ticket=ticket,
@@ -165,6 +170,9 @@ async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
         usage=await parts_of(ticket) if works else [],
         outstanding=usage.outstanding,
         stock=await stock_for(ticket) if works else [],
+        photos=gallery.items,
+        more_photos=gallery.next is not None,
+        removable=photos.removable(gallery.items),
     )
 
 

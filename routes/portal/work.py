@@ -26,6 +26,7 @@ from routes.portal.tickets import (
     suspects_of,
     ticket_page,
 )
+from routes.portal.uploads import Uploads
 from routes.portal.visit import Visit, see_other
 from services.diagnosis.guided import drafts, guard, sessions
 from services.repairs import actions, ticket_moves, tickets, usage
@@ -139,6 +140,7 @@ async def new_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
 async def record_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
     """Record what was found and done; parts that were fitted and the ticket's end go with it, or nothing does."""
     form = visit.form
+    uploads = Uploads(visit, ticket, workshop_only=True)  # as all that an action says
 
     async def work() -> Response:
         fresh = await load_visible(ticket.id)
@@ -146,7 +148,8 @@ async def record_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
         fitted = form.all("fitted")
         if form.get("part_id"):
             fitted.append((await _take(form, fresh)).id)
-        content = read(ActionContent, await _action_values(form, fresh, set(fitted)))
+        photos = [photo.id for photo in await uploads.attach(fresh)]
+        content = read(ActionContent, {**await _action_values(form, fresh, set(fitted)), "photos": photos})
         session_id = form.get("diagnosis_session_id")
         if session_id and not form.checked("without_diagnosis"):
             content = drafts.filled(content, await sessions.get(session_id))
@@ -166,7 +169,7 @@ async def record_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
         form.notice = _notice(fresh, form)
         return await _action_page(visit, fresh)
 
-    return await submit(visit, work, again)
+    return await submit(visit, work, again, prepare=uploads.take_in)
 
 
 async def _action_page(visit: Visit, ticket: Ticket) -> Response:

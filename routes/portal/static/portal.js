@@ -70,7 +70,8 @@ function restore(form, place) {
 }
 
 async function send(form, place, submitter) {
-  const body = new URLSearchParams(typed(form, submitter));
+  const files = form.enctype === "multipart/form-data";
+  const body = files ? new FormData(form, submitter) : new URLSearchParams(typed(form, submitter));
   const buttons = [...form.querySelectorAll("button")];
   buttons.forEach((button) => { button.disabled = true; });
   try {
@@ -102,7 +103,6 @@ function keep(form) {
   else restore(form, place);
   form.addEventListener("input", () => store(form, place));
   form.addEventListener("submit", (event) => {
-    if (form.querySelector("input[type=file]")) return;
     event.preventDefault();
     store(form, place);
     send(form, place, event.submitter);
