@@ -39,6 +39,8 @@ PREFIXES = {
     "match_run": "run",
     "diagnosis": "dgs",
     "test_outcome": "tout",
+    "flag": "flg",
+    "proposal": "prp",
 }
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -29,7 +29,7 @@ from services.engagement import mail
 from services.engagement.language_model import LanguageModel, NoModel, language_model
 from services.events.processor import Processor
 from services.events.timers import Timers, take_turn
-from services.knowledge import evidence_rows, redaction
+from services.knowledge import evidence_rows, health, redaction
 from services.workflows import HANDLERS
 from services.workflows.drafting import suggestions
 from services.workflows.rights import RIGHTS
@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 MAIL_INTERVAL = timedelta(seconds=15)
 SUGGESTIONS_INTERVAL = timedelta(minutes=1)
+HEALTH_INTERVAL = timedelta(minutes=5)
 TRAINING_INTERVAL = timedelta(hours=1)
 TRAINING_REST = timedelta(hours=20)
 """Between two trainings. A timer of a day would never fire where the service starts anew each morning."""
@@ -143,6 +144,7 @@ def _configure(settings: Settings) -> None:
     half_life = settings.evidence_half_life_days
     evidence_rows.configure(half_life_days=half_life)
     experience.configure(half_life_days=half_life)
+    health.configure(review_after_days=settings.review_after_days)
     redaction.configure(phone_region=settings.phone_region)
     runs.configure(keep_days=settings.match_run_days)
     guard.configure(expensive_part_cost=settings.expensive_part_cost)
@@ -197,9 +199,16 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
         service.off["mail"] = "EFI_SMTP_HOST is not set: messages stay in the inbox"
     if service.language_model.available:
         service.timers.every(SUGGESTIONS_INTERVAL, "suggestions", suggestions.ask_due)
+    service.timers.every(HEALTH_INTERVAL, "knowledge_health", _judge_cards)
     service.timers.every(TRAINING_INTERVAL, "training", lambda: _train(service, settings))
     service.timers.start()
     stack.push_async_callback(service.timers.stop)
+
+
+async def _judge_cards() -> None:
+    """See which cards are due for review."""
+    with acting_as(agent("health")):
+        await health.look()
 
 
 async def _train(service: Service, settings: Settings) -> None:

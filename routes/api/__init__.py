@@ -2,6 +2,7 @@
 
 from routes.api import (
     auth,
+    card_flags,
     diagnosis_sessions,
     diagnostic_trees,
     draft_assistance,
@@ -10,6 +11,7 @@ from routes.api import (
     failure_cards,
     health,
     inbox,
+    knowledge_health,
     match,
     match_models,
     missed_checks,
@@ -46,6 +48,8 @@ ROUTERS = [
     failure_cards.router,
     duplicates.router,
     review_queue.router,
+    card_flags.router,
+    knowledge_health.router,
     draft_assistance.router,
     symptoms.router,
     relations.router,

@@ -8,6 +8,7 @@ from models.diagnosis import CheckLikelihood, CheckOutcome
 from models.draft_suggestion import DraftSuggestions
 from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
+from models.governance import CardFlag, CardHealth, CardProposal, FirmwareSighting, HealthProgress
 from models.knowledge_relation import KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.match_model import MatchModel
@@ -55,8 +56,27 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         KnowledgeRelation: BOTH,
         EfiEvent: READ,
     },
+    # Keeps knowledge right: flags that repairs raise, firmware that tickets report.
+    "curation": {
+        Ticket: READ,
+        TechnicianAction: READ,
+        FailureCard: BOTH,
+        CardFlag: BOTH,
+        CardProposal: BOTH,
+        CardHealth: WRITE,
+        FirmwareSighting: BOTH,
+        EfiEvent: WRITE,
+    },
     # Tells people.
-    "engagement": {User: READ, Ticket: READ, FailureCard: READ, Review: READ, Notification: BOTH},
+    "engagement": {
+        User: READ,
+        Ticket: READ,
+        FailureCard: READ,
+        Review: READ,
+        CardFlag: READ,
+        CardProposal: READ,
+        Notification: BOTH,
+    },
 }
 
 BY_THE_CLOCK: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
@@ -68,6 +88,15 @@ BY_THE_CLOCK: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         FailureCard: READ,
         KnowledgeRelation: READ,
         MatchModel: BOTH,
+    },
+    # Sees which cards are due for review.
+    "health": {
+        FailureCard: READ,
+        CardOutcome: READ,
+        CardEvidence: READ,
+        FirmwareSighting: READ,
+        CardHealth: BOTH,
+        HealthProgress: BOTH,
     },
 }
 """Agents that no event calls."""

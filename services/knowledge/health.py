@@ -1,0 +1,272 @@
+"""Cards due for review: kept up to date by a timer that follows what changes, read as a list, settled by reviewing.
+
+The timer never reads all cards twice. It follows them by `updated_at`, which every edit, outcome, rejection, flag and
+review advances; beyond that it looks at those whose time has come (`check_at`): cards grow old, and firmware is
+established in the field, without anybody touching the card.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from pymongo import UpdateOne
+
+from app import clock
+from app.database import transaction
+from app.errors import Forbidden, IllegalMove
+from app.security import current_actor
+from models.enums import FailureCardStatus, SubsystemCategory
+from models.event import CardUpdated
+from models.failure_card import FailureCard
+from models.governance import CardHealth, DueReason, HealthProgress
+from models.learning import CardEvidence
+from services.events import record
+from services.knowledge import firmware
+from services.knowledge.access import is_curator
+from services.knowledge.changes import announce
+from services.knowledge.due import OFTEN, Known, Verdict, judge
+from services.knowledge.evidence_rows import POOLED, half_life, row_of
+from services.knowledge.use_review import uses_of
+from services.paging import Page, by_index, page
+from services.writing import encode, update
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+COMMIT_DELAY = timedelta(seconds=10)
+"""A write may become visible so long after the time it carries; cards so young are looked at once more."""
+PROGRESS = "cards"
+_FIELDS = dict.fromkeys(
+    (
+        "title",
+        "subsystem_category",
+        "status",
+        "usage_count",
+        "rejected_count",
+        "open_flags",
+        "created_at",
+        "updated_at",
+        "approved_at",
+        "last_reviewed_at",
+        "merged_from",
+        "vehicle_models",
+        "failure_conditions",
+        "version_history.timestamp",
+    ),
+    1,
+)
+
+
+class _Policy:
+    review_after = timedelta(days=365)
+
+
+def configure(*, review_after_days: int) -> None:
+    """Set after how many days without review or confirmation a card is due (Settings.review_after_days)."""
+    _Policy.review_after = timedelta(days=review_after_days)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round of the timer did: cards judged, and those whose verdict changed."""
+
+    judged: int
+    changed: int
+
+
+async def look() -> Round:
+    """Judge every card that has changed since the last round, and every one whose time has come."""
+    followed = await _follow()
+    timely = await _timely()
+    done = Round(followed.judged + timely.judged, followed.changed + timely.changed)
+    if done.changed:
+        log.info("cards judged", judged=done.judged, changed=done.changed)
+    return done
+
+
+async def _follow() -> Round:
+    days = _Policy.review_after.days
+    progress = await HealthProgress.find_one({"_id": PROGRESS})
+    until = progress.followed_until if progress and progress.review_after_days == days else None
+    since = {"updated_at": {"$gte": until - COMMIT_DELAY}} if until else {}
+    order = [("updated_at", 1), ("_id", 1)]
+    changed, batch, judged = 0, [], 0
+    async for card in FailureCard.get_pymongo_collection().find(since, _FIELDS).sort(order):
+        batch.append(card)
+        if len(batch) == BATCH:
+            changed += await _judge(batch)
+            await _note_progress(batch[-1]["updated_at"], days)
+            judged, batch = judged + len(batch), []
+    if batch:
+        changed += await _judge(batch)
+        await _note_progress(batch[-1]["updated_at"], days)
+    return Round(judged + len(batch), changed)
+
+
+async def _note_progress(until: datetime, days: int) -> None:
+    """After each batch, so that a round that is cut short goes on from there."""
+    now = clock.now()
+    await HealthProgress.get_pymongo_collection().update_one(
+        {"_id": PROGRESS},
+        {
+            "$set": {"followed_until": until, "review_after_days": days, "updated_at": now},
+            "$inc": {"revision": 1},
+            "$setOnInsert": {"created_at": now},
+        },
+        upsert=True,
+    )
+
+
+async def _timely() -> Round:
+    rows = CardHealth.get_pymongo_collection().find({"check_at": {"$lte": clock.now()}}, {"_id": 1, "check_at": 1})
+    waiting = [row["_id"] async for row in rows]
+    changed = 0
+    for start in range(0, len(waiting), BATCH):
+        changed += await judge_cards(waiting[start : start + BATCH])
+    return Round(len(waiting), changed)
+
+
+async def judge_cards(card_ids: Sequence[str]) -> int:
+    """Judge these cards now; returns how many verdicts changed."""
+    found = FailureCard.get_pymongo_collection().find({"_id": {"$in": list(card_ids)}}, _FIELDS)
+    return await _judge([card async for card in found])
+
+
+async def _judge(cards: Sequence[Mapping[str, Any]]) -> int:
+    now = clock.now()
+    stored = {row.id: row async for row in CardHealth.find({"_id": {"$in": [card["_id"] for card in cards]}})}
+    approved = [card for card in cards if card["status"] == FailureCardStatus.approved.value]
+    known = await _known(approved, stored)
+    writes = []
+    for card in cards:
+        row = stored.get(card["_id"])
+        if card["_id"] in known:
+            facts = known[card["_id"]]
+            verdict = judge(facts, now, review_after=_Policy.review_after, half_life=half_life())
+            fresh = _row(card, verdict, sorted(facts.firmware), row)
+        elif row is not None:
+            fresh = _row(card, Verdict([], None), [], row)
+        else:
+            continue
+        if row is None or any(getattr(row, name) != value for name, value in fresh.items()):
+            writes.append(_write(card["_id"], fresh, now))
+    if writes:
+        await CardHealth.get_pymongo_collection().bulk_write(writes, ordered=False)
+    return len(writes)
+
+
+def _row(card: Mapping[str, Any], verdict: Verdict, models: list[str], before: CardHealth | None) -> dict[str, Any]:
+    """The fields of the card's row. A reason that held before keeps the time since when it does."""
+    since = {note.reason: note.since for note in before.notes} if before else {}
+    notes = [note.model_copy(update={"since": min(note.since, since.get(note.reason, note.since))})
+             for note in verdict.notes]  # fmt: skip
+    return {
+        "title": card["title"],
+        "subsystem_category": SubsystemCategory(card["subsystem_category"]),
+        "due": bool(notes),
+        "due_reasons": [note.reason for note in notes],
+        "notes": notes,
+        "check_at": verdict.check_at,
+        "firmware_models": models,
+    }
+
+
+def _write(card_id: str, fresh: Mapping[str, Any], now: datetime) -> UpdateOne:
+    return UpdateOne(
+        {"_id": card_id},
+        {
+            "$set": {**encode(fresh), "updated_at": now},
+            "$inc": {"revision": 1},
+            "$setOnInsert": {"created_at": now, "rejected_at_review": 0},
+        },
+        upsert=True,
+    )
+
+
+async def _known(cards: Sequence[Mapping[str, Any]], stored: Mapping[str, CardHealth]) -> dict[str, Known]:
+    """What the rules look at, read for all cards together."""
+    used = {card["_id"]: card.get("merged_from", []) for card in cards if card["usage_count"]}
+    uses = await uses_of(used) if used else {}
+    versions = {card["_id"]: firmware.stated(card) for card in cards}
+    seen = await firmware.sightings(model for stated in versions.values() for model in stated)
+    rejected = {card["_id"]: card["rejected_count"] - _rejected_before(stored.get(card["_id"])) for card in cards}
+    often = [f"{card_id}|{POOLED}" for card_id, count in rejected.items() if count >= OFTEN]
+    evidence = {}
+    if often:
+        evidence = {row.card_id: row_of(row).sums async for row in CardEvidence.find({"_id": {"$in": often}})}
+    return {
+        card["_id"]: Known(
+            asserted_at=_asserted_at(card),
+            open_flags=card.get("open_flags", 0),
+            uses=uses.get(card["_id"], ()),
+            rejections=rejected[card["_id"]],
+            evidence=evidence.get(card["_id"]),
+            firmware=versions[card["_id"]],
+            sightings=seen,
+        )
+        for card in cards
+    }
+
+
+def _rejected_before(row: CardHealth | None) -> int:
+    return row.rejected_at_review if row else 0
+
+
+def _asserted_at(card: Mapping[str, Any]) -> datetime:
+    """When an expert last stood for the content: by writing, approving or reviewing it."""
+    written = (entry["timestamp"] for entry in card.get("version_history", ()))
+    stood = (card.get("approved_at"), card.get("last_reviewed_at"), card["created_at"], *written)
+    return max(instant for instant in stood if instant is not None)
+
+
+async def list_due(
+    *,
+    reason: DueReason | None = None,
+    subsystem_category: SubsystemCategory | None = None,
+    limit: int = 50,
+    after: str | None = None,
+) -> Page[CardHealth]:
+    """Cards due for review, the youngest first; for one reason if it is named."""
+    query: dict[str, Any] = {"due": True} if reason is None else {"due_reasons": reason}
+    if subsystem_category is not None:
+        query["subsystem_category"] = subsystem_category
+    first, rest = by_index(query, ("due_reasons", "due"))
+    return await page(CardHealth, first, also=rest, limit=limit, after=after)
+
+
+async def health_of(card_id: str) -> CardHealth | None:
+    """The card's row as it was last written; None before the first round, and for one that was never approved."""
+    return await CardHealth.find_one({"_id": card_id})
+
+
+async def reviewed(card: FailureCard) -> FailureCard:
+    """Say that a card is still right: it makes no version, and is due again only for what happens from now on.
+
+    Open flags stay open: they are settled one by one. Raises Forbidden, and IllegalMove unless the card is approved.
+    """
+    actor = current_actor()
+    if not is_curator(actor):
+        raise Forbidden("Experts and admins review cards.")
+    if card.status is not FailureCardStatus.approved:
+        raise IllegalMove(f"A card that is {card.status} is not in use: there is nothing to confirm.")
+    async with transaction():
+        seen = await update(card, {"last_reviewed_at": clock.now(), "last_reviewed_by": actor.id})
+        now = clock.now()
+        await CardHealth.get_pymongo_collection().update_one(
+            {"_id": card.id},
+            {
+                "$set": {"rejected_at_review": seen.rejected_count, "updated_at": now},
+                "$inc": {"revision": 1},
+                "$setOnInsert": {"created_at": now, "title": seen.title},
+            },
+            upsert=True,
+        )
+        await judge_cards([card.id])
+        await record(
+            CardUpdated(card_id=card.id, version=card.version, changed_fields=[], change="reviewed"),
+            site_id=card.source_garage_id,
+        )
+        announce(card.id)
+    return seen
