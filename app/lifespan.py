@@ -29,7 +29,8 @@ from services.engagement import mail
 from services.engagement.language_model import LanguageModel, NoModel, language_model
 from services.events.processor import Processor
 from services.events.timers import Timers, take_turn
-from services.knowledge import evidence_rows, health, redaction
+from services.knowledge import evidence_rows, health, redaction, relations
+from services.knowledge.network import identity, pulling
 from services.workflows import HANDLERS
 from services.workflows.drafting import suggestions
 from services.workflows.rights import RIGHTS
@@ -37,6 +38,7 @@ from services.workflows.rights import RIGHTS
 log = structlog.get_logger(__name__)
 
 MAIL_INTERVAL = timedelta(seconds=15)
+FADING_INTERVAL = timedelta(hours=1)
 SUGGESTIONS_INTERVAL = timedelta(minutes=1)
 HEALTH_INTERVAL = timedelta(minutes=5)
 TRAINING_INTERVAL = timedelta(hours=1)
@@ -76,7 +78,7 @@ class Service:
             "events": self._events,
         }
         found = {name: await check() for name, check in checks.items()}
-        found["mail"] = Condition("ok")
+        found["mail"] = found["network"] = Condition("ok")
         return found | {name: Condition("off", reason) for name, reason in self.off.items()}
 
     async def _store(self) -> Condition:
@@ -146,6 +148,7 @@ def _configure(settings: Settings) -> None:
     experience.configure(half_life_days=half_life)
     health.configure(review_after_days=settings.review_after_days)
     redaction.configure(phone_region=settings.phone_region)
+    identity.configure(secret_key=settings.signing_key())
     runs.configure(keep_days=settings.match_run_days)
     guard.configure(expensive_part_cost=settings.expensive_part_cost)
     problem.configure(labour_rate_per_hour=settings.labour_rate_per_hour, hand_over_cost=settings.hand_over_cost)
@@ -197,9 +200,14 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
         service.timers.every(MAIL_INTERVAL, "mail", lambda: mail.send_due(settings))
     else:
         service.off["mail"] = "EFI_SMTP_HOST is not set: messages stay in the inbox"
+    service.timers.every(FADING_INTERVAL, "graph", relations.refresh_faded)
     if service.language_model.available:
         service.timers.every(SUGGESTIONS_INTERVAL, "suggestions", suggestions.ask_due)
     service.timers.every(HEALTH_INTERVAL, "knowledge_health", _judge_cards)
+    if settings.network_pull_seconds:
+        service.timers.every(timedelta(seconds=settings.network_pull_seconds), "network", pulling.pull_all)
+    else:
+        service.off["network"] = "EFI_NETWORK_PULL_SECONDS is 0: peers are asked when somebody says so"
     service.timers.every(TRAINING_INTERVAL, "training", lambda: _train(service, settings))
     service.timers.start()
     stack.push_async_callback(service.timers.stop)

@@ -210,7 +210,7 @@ class CardUpdated(Payload):
     changed_fields: list[str]
     change: str = Field(
         default="edited",
-        description="edited | rejected | withdrawn | loaded | merged | reviewed | flagged | flag_resolved"
+        description="edited | rejected | withdrawn | loaded | merged | synced | reviewed | flagged | flag_resolved"
         " | flag_dismissed | proposed | proposal_accepted | proposal_declined",
     )
     reason: str = ""

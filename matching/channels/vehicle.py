@@ -210,11 +210,11 @@ class VehicleChannel(Channel):
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
         return SCORES[self.fits(query)[slots]]
 
-    def explain(self, query: Query, slot: int) -> list[Reason]:
-        relation = VehicleFit(int(self.fits(query)[slot]))
+    def explain(self, query: Query, slot: int, score: float) -> list[Reason]:
+        relation = VehicleFit(int(np.abs(SCORES - np.float32(score)).argmin()))
         if relation is VehicleFit.unknown:
             return []
-        return [Reason(self.name, SENTENCES[relation], float(SCORES[relation]))]
+        return [Reason(self.name, SENTENCES[relation], score)]
 
 
 def _beginnings(model: tuple[str, ...]) -> list[tuple[str, ...]]:

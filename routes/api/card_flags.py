@@ -6,9 +6,9 @@ from fastapi import Depends, Path
 
 from app.ids import Id
 from models.governance import CardFlag, CardProposal, FlagKind, FlagStatus, ProposalStatus
-from routes.api.card_schemas import Rejection
+from routes.api.card_schemas import Rejection, content_of_body
 from routes.api.deps import OptionalIfMatch, PageQuery
-from routes.api.failure_cards import CurrentCard, content_of
+from routes.api.failure_cards import CurrentCard
 from routes.api.governance_schemas import (
     Acceptance,
     Dismissal,
@@ -87,7 +87,7 @@ async def dismiss_flag(flag: CurrentFlag, body: Dismissal) -> FlagOut:
 @router.post("/card-flags/{flag_id}/proposals", status_code=201, responses=problems(404, 409))
 async def propose_edit(flag: CurrentFlag, body: ProposalIn) -> ProposalLine:
     """Propose how the card should read, to settle the flag. An expert accepts it, in the proposer's name, or not."""
-    made = await proposals.propose(flag, content_of(body.content), body.reason, body.base_version)
+    made = await proposals.propose(flag, content_of_body(body.content), body.reason, body.base_version)
     return ProposalLine.model_validate(made)
 
 
@@ -125,7 +125,7 @@ async def accept_proposal(
     `card_moved_on` asks for the content that is to stand.
     """
     given = body or Acceptance()
-    content = content_of(given.content) if given.content else None
+    content = content_of_body(given.content) if given.content else None
     decided, _ = await proposals.accept(proposal, content=content, edition=edition, reason=given.reason)
     return await _shown(decided)
 

@@ -81,6 +81,14 @@ class CardEdit(CardBody):
     )
 
 
+def content_of_body(body: CardBody) -> CardContent:
+    """The card's own part of a request; shares the validated values."""
+    return CardContent.model_construct(
+        body.model_fields_set & CardContent.model_fields.keys(),
+        **{name: getattr(body, name) for name in CardContent.model_fields},
+    )
+
+
 class Approval(Strict):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Confirmed on two vehicles"}]})
 

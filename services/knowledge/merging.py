@@ -15,7 +15,7 @@ from models.enums import FailureCardStatus, ReviewStatus
 from models.event import CardDeprecated
 from models.failure_card import CardContent, FailureCard
 from services.events import record
-from services.knowledge import flags, relations, reviews, symptoms
+from services.knowledge import flags, graph_edges, reviews, symptoms
 from services.knowledge.access import is_curator, require_editor
 from services.knowledge.card_states import Move, after
 from services.knowledge.cards import require_edition, store_version
@@ -74,7 +74,7 @@ async def merge(
             merged_from=card.id,
         )
         kept = await flags.move(card, kept)
-        await relations.move(card.id, kept)
+        await graph_edges.take_over(card.id, kept)
         await _close_review(card, kept, reason)
         await _retire(card, kept, reason)
     return kept
@@ -122,6 +122,7 @@ async def _retire(card: FailureCard, kept: FailureCard, reason: str) -> None:
         "successor_id": kept.id,
         "open_flags": 0,
         "merged_into": kept.id,
+        "synced_to_network": False,
     }
     await update(card, retired)
     if card.merged_from:
