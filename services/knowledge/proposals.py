@@ -56,7 +56,7 @@ async def propose(flag: CardFlag, content: CardContent, reason: str, base_versio
     card = await flags.present_card(flag.card_id)
     version = base_version or card.version
     base = (await versions.get_version(card.id, version)).content
-    whole = completed_anew(content, base)
+    whole = completed_anew(_same_tree(content, base), base)
     if not changed_fields(base, whole):
         raise Invalid.field("content", "is what the card says already")
     await symptoms.require(set(whole.symptom_codes) - set(base.symptom_codes))
@@ -76,6 +76,15 @@ async def propose(flag: CardFlag, content: CardContent, reason: str, base_versio
         await proposal.insert()
         await _tell(card, proposal, "proposed", reason)
     return proposal
+
+
+def _same_tree(content: CardContent, base: CardContent) -> CardContent:
+    """A tree that was sent without its id is the base's tree: a new id would look like a change of it."""
+    tree = content.diagnostic_tree
+    if tree is None or tree.tree_id or base.diagnostic_tree is None:
+        return content
+    named = tree.model_copy(update={"tree_id": base.diagnostic_tree.tree_id})
+    return content.model_copy(update={"diagnostic_tree": named})
 
 
 async def get(proposal_id: str) -> CardProposal:
