@@ -29,16 +29,16 @@ from services.knowledge.changes import announce
 from services.knowledge.due import OFTEN, Known, Verdict, judge
 from services.knowledge.evidence_rows import POOLED, half_life, row_of
 from services.knowledge.use_review import uses_of
-from services.paging import Page, by_index, page
+from services.paging import CLOCK_SKEW, Page, by_index, page
 from services.writing import encode, update
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-COMMIT_DELAY = timedelta(seconds=10)
-"""A write may become visible so long after the time it carries; cards so young are looked at once more."""
+LATE = CLOCK_SKEW
+"""A write may appear so long after the time it carries: what is so young is looked at once more in the next round."""
 PROGRESS = "cards"
-_FIELDS = dict.fromkeys(
+FIELDS = dict.fromkeys(
     (
         "title",
         "subsystem_category",
@@ -57,6 +57,7 @@ _FIELDS = dict.fromkeys(
     ),
     1,
 )
+"""Of a card, what judging it needs."""
 
 
 class _Policy:
@@ -87,26 +88,26 @@ async def look() -> Round:
 
 
 async def _follow() -> Round:
-    days = _Policy.review_after.days
+    days, sure = _Policy.review_after.days, clock.now() - LATE
     progress = await HealthProgress.find_one({"_id": PROGRESS})
     until = progress.followed_until if progress and progress.review_after_days == days else None
-    since = {"updated_at": {"$gte": until - COMMIT_DELAY}} if until else {}
+    since = {"updated_at": {"$gte": until}} if until else {}
     order = [("updated_at", 1), ("_id", 1)]
     changed, batch, judged = 0, [], 0
-    async for card in FailureCard.get_pymongo_collection().find(since, _FIELDS).sort(order):
+    async for card in FailureCard.get_pymongo_collection().find(since, FIELDS).sort(order):
         batch.append(card)
         if len(batch) == BATCH:
             changed += await _judge(batch)
-            await _note_progress(batch[-1]["updated_at"], days)
+            # So a round that is cut short goes on from here.
+            await _note_progress(min(batch[-1]["updated_at"], sure), days)
             judged, batch = judged + len(batch), []
     if batch:
         changed += await _judge(batch)
-        await _note_progress(batch[-1]["updated_at"], days)
+    await _note_progress(sure, days)
     return Round(judged + len(batch), changed)
 
 
 async def _note_progress(until: datetime, days: int) -> None:
-    """After each batch, so that a round that is cut short goes on from there."""
     now = clock.now()
     await HealthProgress.get_pymongo_collection().update_one(
         {"_id": PROGRESS},
@@ -130,7 +131,7 @@ async def _timely() -> Round:
 
 async def judge_cards(card_ids: Sequence[str]) -> int:
     """Judge these cards now; returns how many verdicts changed."""
-    found = FailureCard.get_pymongo_collection().find({"_id": {"$in": list(card_ids)}}, _FIELDS)
+    found = FailureCard.get_pymongo_collection().find({"_id": {"$in": list(card_ids)}}, FIELDS)
     return await _judge([card async for card in found])
 
 
@@ -138,14 +139,13 @@ async def _judge(cards: Sequence[Mapping[str, Any]]) -> int:
     now = clock.now()
     stored = {row.id: row async for row in CardHealth.find({"_id": {"$in": [card["_id"] for card in cards]}})}
     approved = [card for card in cards if card["status"] == FailureCardStatus.approved.value]
-    known = await _known(approved, stored)
+    known = await known_of(approved, stored)
     writes = []
     for card in cards:
         row = stored.get(card["_id"])
         if card["_id"] in known:
             facts = known[card["_id"]]
-            verdict = judge(facts, now, review_after=_Policy.review_after, half_life=half_life())
-            fresh = _row(card, verdict, sorted(facts.firmware), row)
+            fresh = _row(card, verdict_on(facts, now), sorted(facts.firmware), row)
         elif row is not None:
             fresh = _row(card, Verdict([], None), [], row)
         else:
@@ -185,7 +185,12 @@ def _write(card_id: str, fresh: Mapping[str, Any], now: datetime) -> UpdateOne:
     )
 
 
-async def _known(cards: Sequence[Mapping[str, Any]], stored: Mapping[str, CardHealth]) -> dict[str, Known]:
+def verdict_on(facts: Known, now: datetime) -> Verdict:
+    """The rules of `due`, by what the service is set to."""
+    return judge(facts, now, review_after=_Policy.review_after, half_life=half_life())
+
+
+async def known_of(cards: Sequence[Mapping[str, Any]], stored: Mapping[str, CardHealth]) -> dict[str, Known]:
     """What the rules look at, read for all cards together."""
     used = {card["_id"]: card.get("merged_from", []) for card in cards if card["usage_count"]}
     uses = await uses_of(used) if used else {}

@@ -15,8 +15,8 @@ from tests.services.knowledge.test_health import used
 
 async def a_flags_life() -> None:
     card, other = await approved(), await approved()
-    flag = await flagged(card)
     await flagged(card)
+    flag = await flagged(card)
     with acting_as(TECHNICIAN):
         proposal = await proposals.propose(flag, a_card(root_cause="A blown fuse"), "measured")
         await proposals.list_proposals(flag_id=flag.id, limit=1)

@@ -1,3 +1,4 @@
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -16,12 +17,13 @@ from services.writing import update
 from tests.services.knowledge.samples import EXPERT, TECHNICIAN, events_of, stored_card
 
 YEAR = timedelta(days=365)
+_NUMBERS = itertools.count()
 
 
 async def used(card: FailureCard, days_ago: float, *, worked: bool = True, **fields: object) -> CardOutcome:
     """One line of the ledger, with what it does to the card."""
     at = clock.now() - timedelta(days=days_ago)
-    number = await CardOutcome.find().count()
+    number = next(_NUMBERS)
     outcome = CardOutcome(
         **{
             "card_id": card.id,
@@ -82,8 +84,8 @@ async def test_only_what_changed_is_read(as_system):
     changed = await stored_card()
     second = await health.look()
     third = await health.look()
-    assert (first.judged, second.judged) == (5, 6), "those of the last instant are read once more"
-    assert third.judged == 1
+    assert (first.judged, second.judged) == (5, 1)
+    assert third.judged == 1, "a write may appear late: what is young is looked at again"
     assert (await health.health_of(changed.id)).check_at is not None
 
 
