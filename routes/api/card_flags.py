@@ -47,8 +47,8 @@ CurrentProposal = Annotated[CardProposal, Depends(_load_proposal)]
 @router.post("/failure-cards/{failure_id}/flags", status_code=201, responses=problems(404, 409))
 async def flag_failure_card(card: CurrentCard, body: FlagIn) -> FlagReceived:
     """Say what is the matter with a card. Flags of the same kind gather in one until it is settled."""
-    said = flags.report(body.text, body.card_version or card.version, ticket_id=body.ticket_id)
-    return FlagReceived.model_validate(await flags.raise_flag(card, body.kind, said))
+    flag = await flags.flag_card(card, body.kind, body.text, version=body.card_version, ticket_id=body.ticket_id)
+    return FlagReceived.model_validate(flag)
 
 
 @router.get("/failure-cards/{failure_id}/flags", responses=problems(404))

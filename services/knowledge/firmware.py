@@ -68,7 +68,7 @@ def stated(card: Mapping[str, Any]) -> dict[str, set[str]]:
     versions: dict[str, set[str]] = {}
     for vehicle in card.get("vehicle_models", ()):
         if vehicle["model"]:
-            own = {one for one in vehicle["firmware_versions"] if one} | general
+            own = {one for one in vehicle.get("firmware_versions", ()) if one} | general
             versions.setdefault(model_key(vehicle["make"], vehicle["model"]), set()).update(own)
     return {model: own for model, own in versions.items() if own}
 

@@ -19,6 +19,7 @@ from services.knowledge import cards
 from services.knowledge.access import CardDeprecated, require_editor
 from services.knowledge.changes import announce
 from services.paging import Page, by_index, page
+from services.repairs import visibility
 from services.writing import update
 
 REPORTS_KEPT = 50
@@ -46,6 +47,21 @@ def report(
         ticket_id=ticket_id,
         action_id=action_id,
     )
+
+
+async def flag_card(
+    card: FailureCard, kind: FlagKind, text: str, *, version: int | None = None, ticket_id: str | None = None
+) -> CardFlag:
+    """What a person says is the matter with the card, in the version they read (by default the present one).
+
+    Raises as `raise_flag`, and Invalid for a ticket that they may not see.
+    """
+    if ticket_id is not None:
+        try:
+            await visibility.load_visible(ticket_id)
+        except NotFound:
+            raise Invalid.field("ticket_id", "names no ticket", ticket_id) from None
+    return await raise_flag(card, kind, report(text, version or card.version, ticket_id=ticket_id))
 
 
 async def raise_flag(card: FailureCard, kind: FlagKind, said: FlagReport) -> CardFlag:

@@ -1,5 +1,7 @@
 """Flags and proposals over HTTP, by role."""
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -67,6 +69,29 @@ async def test_a_flag_gathers_is_listed_and_settled_by_an_edit(api: Api):
     assert (edited.status_code, edited.json()["version"], edited.json()["open_flags"]) == (200, 2, 0)
     settled = (await technician.get(f"{FLAGS}/{flag}")).json()
     assert (settled["status"], settled["resolution_version"]) == ("resolved", 2)
+
+
+async def test_two_who_flag_at_once_gather(api: Api):
+    card = await approved(api)
+    people = [await api.as_role(Role.technician) for _ in range(6)]
+    made = await asyncio.gather(*(flagged(one, card) for one in people))
+    assert len(set(made)) == 1
+    shown = (await people[0].get(f"/api/efi/card-flags/{made[0]}")).json()
+    assert (shown["count"], len(shown["reports"])) == (6, 6)
+    assert (await people[0].get(f"{CARDS}/{card}")).json()["open_flags"] == 1
+
+
+async def test_a_flag_names_a_ticket_that_its_author_may_see(api: Api):
+    card = await approved(api)
+    technician, oem = await api.as_role(Role.technician), await api.as_role(Role.oem)
+    ticket = (await technician.post("/api/tickets", json={"title": "Stops charging"})).json()["ticket_id"]
+    body = {"kind": "wrong", "text": "no", "ticket_id": ticket}
+    assert (await technician.post(f"{CARDS}/{card}/flags", json=body)).status_code == 201
+    for client, wrong in ((oem, ticket), (technician, "tkt_none")):
+        refused = await client.post(f"{CARDS}/{card}/flags", json=body | {"ticket_id": wrong})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "ticket_id")
+    beyond = await technician.post(f"{CARDS}/{card}/flags", json={"kind": "wrong", "text": "no", "card_version": 2})
+    assert beyond.status_code == 422
 
 
 async def test_the_same_request_flags_once(api: Api):

@@ -11,7 +11,7 @@ from models.event import EventType
 from models.failure_card import FailureCard
 from models.governance import CardHealth, DueReason, FlagKind, HealthProgress
 from models.learning import CardEvidence, CardOutcome
-from services.knowledge import firmware, flags, health, health_summary, use_review
+from services.knowledge import firmware, flags, health, health_summary, use_review, versions
 from services.knowledge.firmware import ESTABLISHED
 from services.writing import update
 from tests.services.knowledge.samples import EXPERT, TECHNICIAN, events_of, stored_card
@@ -134,6 +134,12 @@ async def test_another_period_judges_all_cards_anew(as_system):
         assert (await HealthProgress.find_one({"_id": "cards"})).review_after_days == 30
     finally:
         health.configure(review_after_days=365)
+
+
+async def test_what_an_expert_wrote_lately_is_not_old(as_system):
+    written = versions.entry(2, "rewritten", ["title"])
+    await old_card(version_history=[written.model_copy(update={"timestamp": clock.now() - 2 * YEAR}), written])
+    assert await due() == []
 
 
 async def test_reviewing_settles_what_came_before_and_makes_no_version(as_system):
