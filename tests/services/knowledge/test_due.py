@@ -56,7 +56,7 @@ def test_a_steady_card_is_rarely_called_falling():
         steady = sorted((use(chance.uniform(0, 700), worked=chance.random() < 0.8) for _ in range(40)),
                         key=lambda one: one.occurred_at)  # fmt: skip
         alarms += DueReason.falling in reasons(Known(NOW - 900 * DAY, uses=steady))
-    assert alarms / 400 < 0.08
+    assert alarms / 400 < 0.05
 
 
 def test_the_chance_of_a_fall_is_the_integral():
