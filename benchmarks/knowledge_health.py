@@ -40,6 +40,8 @@ OUTCOMES = 3
 """Per card on the average; half of the cards were never used."""
 TICKETS = 20_000
 YEARS = 3
+IMPORTED = timedelta(days=400)
+"""So long ago was the import: its cards grow old on one day, unless they are used."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -160,8 +162,10 @@ async def _fill(count: int) -> None:
     for start in range(0, count, BATCH):
         cards, outcomes = [], []
         for number in range(start, min(start + BATCH, count)):
-            age = timedelta(days=chance.uniform(1, YEARS * 365))
-            made = now - age
+            # Half of the cards came with one import, the others one by one.
+            imported = number < count // 2
+            age = IMPORTED if imported else timedelta(days=chance.uniform(1, YEARS * 365))
+            made = now - age + timedelta(milliseconds=number)
             card_id = id_at("card", made)
             uses = chance.choice([0, 0, 0, 2, 4, 12])
             entry = VersionEntry(version=1, timestamp=made, updated_by=actor, changed_fields=[])

@@ -130,9 +130,12 @@ async def _timely() -> Round:
 
 
 async def judge_cards(card_ids: Sequence[str]) -> int:
-    """Judge these cards now; returns how many verdicts changed."""
+    """Judge these cards now; returns how many verdicts changed. What is said of a card that is gone goes too."""
     found = FailureCard.get_pymongo_collection().find({"_id": {"$in": list(card_ids)}}, FIELDS)
-    return await _judge([card async for card in found])
+    cards = [card async for card in found]
+    if gone := sorted(set(card_ids) - {card["_id"] for card in cards}):
+        await CardHealth.get_pymongo_collection().delete_many({"_id": {"$in": gone}})
+    return len(gone) + await _judge(cards)
 
 
 async def _judge(cards: Sequence[Mapping[str, Any]]) -> int:

@@ -193,6 +193,13 @@ async def test_what_is_no_longer_in_use_is_no_longer_due(as_system):
     assert await due() == []
 
 
+async def test_a_card_that_is_gone_is_forgotten(as_system):
+    """After the restore of a backup, for instance."""
+    await CardHealth(id="fc_gone", due=True, check_at=clock.now()).insert()
+    assert await due() == []
+    assert await health.health_of("fc_gone") is None
+
+
 async def test_the_agent_of_the_timer_has_the_rights_it_needs(as_system, monkeypatch: pytest.MonkeyPatch):
     from app import database
     from services.workflows.rights import BY_THE_CLOCK, RIGHTS
