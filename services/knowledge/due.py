@@ -84,7 +84,9 @@ def _falling(known: Known, now: datetime, half_life: timedelta) -> DueNote | Non
             after = after.plus(use.occurred_at, half_life, **outcome)
         else:
             before = before.plus(use.occurred_at, half_life, **outcome)
-    if before.n == 0 or (chance := chance_of_fall(before, after)) < SURE:
+    if before.n == 0 or after.successes * before.n >= before.successes * after.n:
+        return None
+    if (chance := chance_of_fall(before, after)) < SURE:
         return None
     failed = sum(not use.worked for use in recent)
     return DueNote(

@@ -143,7 +143,7 @@ async def _judge(cards: Sequence[Mapping[str, Any]]) -> int:
     stored = {row.id: row async for row in CardHealth.find({"_id": {"$in": [card["_id"] for card in cards]}})}
     approved = [card for card in cards if card["status"] == FailureCardStatus.approved.value]
     known = await known_of(approved, stored)
-    writes = []
+    new, writes = [], []
     for card in cards:
         row = stored.get(card["_id"])
         if card["_id"] in known:
@@ -153,11 +153,15 @@ async def _judge(cards: Sequence[Mapping[str, Any]]) -> int:
             fresh = _row(card, Verdict([], None), [], row)
         else:
             continue
-        if row is None or any(getattr(row, name) != value for name, value in fresh.items()):
+        if row is None:
+            new.append(CardHealth(id=card["_id"], **fresh))
+        elif any(getattr(row, name) != value for name, value in fresh.items()):
             writes.append(_write(card["_id"], fresh, now))
+    if new:  # the store takes inserts a hundred times as fast as upserts
+        await CardHealth.insert_many(new)
     if writes:
         await CardHealth.get_pymongo_collection().bulk_write(writes, ordered=False)
-    return len(writes)
+    return len(new) + len(writes)
 
 
 def _row(card: Mapping[str, Any], verdict: Verdict, models: list[str], before: CardHealth | None) -> dict[str, Any]:
@@ -179,12 +183,7 @@ def _row(card: Mapping[str, Any], verdict: Verdict, models: list[str], before: C
 def _write(card_id: str, fresh: Mapping[str, Any], now: datetime) -> UpdateOne:
     return UpdateOne(
         {"_id": card_id},
-        {
-            "$set": {**encode(fresh), "updated_at": now},
-            "$inc": {"revision": 1},
-            "$setOnInsert": {"created_at": now, "rejected_at_review": 0},
-        },
-        upsert=True,
+        {"$set": {**encode(fresh), "updated_at": now}, "$inc": {"revision": 1}},
     )
 
 
