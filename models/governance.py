@@ -131,6 +131,7 @@ class CardHealth(Record):
     title: str = ""
     subsystem_category: SubsystemCategory = SubsystemCategory.other
     due: bool = False
+    slot: float = Field(default=0.0, description="A hash of the id, 0 to 1: a range of it holds few rows.")
     due_reasons: list[DueReason] = []
     notes: list[DueNote] = []
     check_at: UtcDatetime | None = Field(default=None, description="When to look again, even if nothing happens.")
@@ -142,8 +143,8 @@ class CardHealth(Record):
     class Settings(Record.Settings):
         name = "card_health"
         indexes = [
-            IndexModel([("due", ASCENDING), ("_id", DESCENDING)]),
-            IndexModel([("due_reasons", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("due", ASCENDING), ("slot", ASCENDING)]),
+            IndexModel([("due_reasons", ASCENDING), ("slot", ASCENDING)]),
             IndexModel([("check_at", ASCENDING)]),
             IndexModel([("firmware_models", ASCENDING)]),
         ]

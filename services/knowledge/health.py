@@ -5,6 +5,8 @@ review advances; beyond that it looks at those whose time has come (`check_at`):
 established in the field, without anybody touching the card.
 """
 
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +17,7 @@ from pymongo import UpdateOne
 
 from app import clock
 from app.database import transaction
-from app.errors import Forbidden, IllegalMove
+from app.errors import Forbidden, IllegalMove, Invalid
 from app.security import current_actor
 from models.enums import FailureCardStatus, SubsystemCategory
 from models.event import CardUpdated
@@ -29,12 +31,14 @@ from services.knowledge.changes import announce
 from services.knowledge.due import OFTEN, Known, Verdict, judge
 from services.knowledge.evidence_rows import POOLED, half_life, row_of
 from services.knowledge.use_review import uses_of
-from services.paging import CLOCK_SKEW, Page, by_index, page
+from services.paging import CLOCK_SKEW, Page
 from services.writing import encode, update
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+FIRST_RANGE = 0.002
+_CURSOR = re.compile(r"[01]\.[0-9]{1,20}|[0-9](\.[0-9]{1,20})?e-[0-9]{1,2}")
 LATE = CLOCK_SKEW
 """A write may appear so long after the time it carries: what is so young is looked at once more in the next round."""
 PROGRESS = "cards"
@@ -154,7 +158,7 @@ async def _judge(cards: Sequence[Mapping[str, Any]]) -> int:
         else:
             continue
         if row is None:
-            new.append(CardHealth(id=card["_id"], **fresh))
+            new.append(CardHealth(id=card["_id"], slot=_slot(card["_id"]), **fresh))
         elif any(getattr(row, name) != value for name, value in fresh.items()):
             writes.append(_write(card["_id"], fresh, now))
     if new:  # the store takes inserts a hundred times as fast as upserts
@@ -235,12 +239,34 @@ async def list_due(
     limit: int = 50,
     after: str | None = None,
 ) -> Page[CardHealth]:
-    """Cards due for review, the youngest first; for one reason if it is named."""
+    """Cards due for review, for one reason if it is named, in an order that stays but means nothing.
+
+    The store reads all that matches, whatever the limit, and thousands may be due at once: a page reads ranges of
+    `slot` that grow until it is full. Raises Invalid for a cursor that was not given out.
+    """
     query: dict[str, Any] = {"due": True} if reason is None else {"due_reasons": reason}
-    if subsystem_category is not None:
-        query["subsystem_category"] = subsystem_category
-    first, rest = by_index(query, ("due_reasons", "due"))
-    return await page(CardHealth, first, also=rest, limit=limit, after=after)
+    also = {} if subsystem_category is None else {"subsystem_category": subsystem_category}
+    low, width = _slot_after(after), FIRST_RANGE
+    found: list[CardHealth] = []
+    while low < 1.0 and len(found) <= limit:
+        within = [{"$match": query | {"slot": {"$gte": low, "$lt": low + width}}}, {"$match": also}]
+        rows = await (await CardHealth.get_pymongo_collection().aggregate(within)).to_list()
+        found += sorted((CardHealth.model_validate(row) for row in rows), key=lambda row: row.slot)
+        low, width = low + width, width * 8
+    return Page(found[:limit], repr(found[limit].slot) if len(found) > limit else None)
+
+
+def _slot_after(cursor: str | None) -> float:
+    if cursor is None:
+        return 0.0
+    if not _CURSOR.fullmatch(cursor):
+        raise Invalid.field("after", "is not a cursor that this service gave out")
+    return float(cursor)
+
+
+def _slot(card_id: str) -> float:
+    digest = hashlib.blake2b(card_id.encode(), digest_size=6).digest()
+    return int.from_bytes(digest, "big") / 2**48
 
 
 async def health_of(card_id: str) -> CardHealth | None:
@@ -266,7 +292,7 @@ async def reviewed(card: FailureCard) -> FailureCard:
             {
                 "$set": {"rejected_at_review": seen.rejected_count, "updated_at": now},
                 "$inc": {"revision": 1},
-                "$setOnInsert": {"created_at": now, "title": seen.title},
+                "$setOnInsert": {"created_at": now, "title": seen.title, "slot": _slot(card.id)},
             },
             upsert=True,
         )

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from app import clock
-from app.errors import Forbidden, IllegalMove
+from app.errors import Forbidden, IllegalMove, Invalid
 from app.security import acting_as, agent
 from models.enums import FailureCardStatus
 from models.event import EventType
@@ -191,6 +191,22 @@ async def test_what_is_no_longer_in_use_is_no_longer_due(as_system):
     assert await due() == [card.id]
     await update(card, {"status": FailureCardStatus.deprecated})
     assert await due() == []
+
+
+async def test_pages_hold_every_card_once(as_system):
+    old = {(await old_card()).id for _ in range(23)}
+    await health.look()
+    seen, after = [], None
+    while True:
+        page = await health.list_due(limit=5, after=after)
+        seen += [row.id for row in page.items]
+        if (after := page.next) is None:
+            break
+    assert len(seen) == 23
+    assert set(seen) == old
+    for cursor in ("x", "1e9", "-1"):
+        with pytest.raises(Invalid):
+            await health.list_due(after=cursor)
 
 
 async def test_a_card_that_is_gone_is_forgotten(as_system):
