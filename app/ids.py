@@ -42,6 +42,8 @@ PREFIXES = {
     "match_run": "run",
     "diagnosis": "dgs",
     "test_outcome": "tout",
+    "flag": "flg",
+    "proposal": "prp",
     "node": "node",
 }
 

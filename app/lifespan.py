@@ -29,7 +29,7 @@ from services.engagement import mail
 from services.engagement.language_model import LanguageModel, NoModel, language_model
 from services.events.processor import Processor
 from services.events.timers import Timers, take_turn
-from services.knowledge import evidence_rows, redaction, relations
+from services.knowledge import evidence_rows, health, redaction, relations
 from services.knowledge.network import identity, pulling
 from services.repairs import photo_files, photos
 from services.workflows import HANDLERS
@@ -42,6 +42,7 @@ MAIL_INTERVAL = timedelta(seconds=15)
 PHOTO_SWEEP_INTERVAL = timedelta(minutes=15)
 FADING_INTERVAL = timedelta(hours=1)
 SUGGESTIONS_INTERVAL = timedelta(minutes=1)
+HEALTH_INTERVAL = timedelta(minutes=5)
 TRAINING_INTERVAL = timedelta(hours=1)
 TRAINING_REST = timedelta(hours=20)
 """Between two trainings. A timer of a day would never fire where the service starts anew each morning."""
@@ -147,6 +148,7 @@ def _configure(settings: Settings) -> None:
     half_life = settings.evidence_half_life_days
     evidence_rows.configure(half_life_days=half_life)
     experience.configure(half_life_days=half_life)
+    health.configure(review_after_days=settings.review_after_days)
     redaction.configure(phone_region=settings.phone_region)
     identity.configure(secret_key=settings.signing_key())
     runs.configure(keep_days=settings.match_run_days)
@@ -210,6 +212,7 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
     if service.language_model.available:
         service.timers.every(SUGGESTIONS_INTERVAL, "suggestions", suggestions.ask_due)
     service.timers.every(PHOTO_SWEEP_INTERVAL, "photo_files", photo_files.sweep)
+    service.timers.every(HEALTH_INTERVAL, "knowledge_health", _judge_cards)
     if settings.network_pull_seconds:
         service.timers.every(timedelta(seconds=settings.network_pull_seconds), "network", pulling.pull_all)
     else:
@@ -217,6 +220,12 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
     service.timers.every(TRAINING_INTERVAL, "training", lambda: _train(service, settings))
     service.timers.start()
     stack.push_async_callback(service.timers.stop)
+
+
+async def _judge_cards() -> None:
+    """See which cards are due for review."""
+    with acting_as(agent("health")):
+        await health.look()
 
 
 async def _train(service: Service, settings: Settings) -> None:

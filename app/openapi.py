@@ -26,6 +26,8 @@ TAGS = {
     "vehicles": "Vehicles in service, and the catalogue of models.",
     "failure cards": "What is known of a failure: signature, symptoms, diagnosis, resolution, evidence.",
     "review queue": "Drafts on their way to becoming knowledge.",
+    "card flags": "Flag it or fix it: what is the matter with a card, and proposed edits that settle it.",
+    "knowledge health": "Cards due for review, figures of the whole, and credit for those who wrote it.",
     "draft assistance": "Help with drafts: content out of repairs, suggestions with their sources.",
     "symptoms": "The symptom library.",
     "knowledge graph": "The knowledge graph's edges.",

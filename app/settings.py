@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     training_min_decisions: int = Field(
         default=200, ge=1, description="Decisions of technicians from which on the calibrated scorer learns from them."
     )
+    review_after_days: int = Field(
+        default=365, ge=1, le=3650, description="Without review or confirmation for so long, a card is due for review."
+    )
     match_run_days: int = Field(
         default=90, ge=1, le=3650, description="How long matches that belong to no ticket are kept for replay."
     )

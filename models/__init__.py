@@ -7,6 +7,7 @@ from models.draft_suggestion import DraftSuggestions
 from models.embedding import CardVector, EmbedderState
 from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
+from models.governance import CardFlag, CardHealth, CardProposal, FirmwareSighting, HealthProgress
 from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.match_model import MatchModel
@@ -26,6 +27,11 @@ ALL_DOCUMENTS = [
     CardVersion,
     Review,
     DraftSuggestions,
+    CardFlag,
+    CardProposal,
+    CardHealth,
+    FirmwareSighting,
+    HealthProgress,
     Ticket,
     TechnicianAction,
     Photo,

@@ -2,6 +2,7 @@
 
 from routes.api import (
     auth,
+    card_flags,
     diagnosis_sessions,
     diagnostic_trees,
     draft_assistance,
@@ -11,6 +12,7 @@ from routes.api import (
     graph,
     health,
     inbox,
+    knowledge_health,
     match,
     match_models,
     missed_checks,
@@ -51,6 +53,8 @@ ROUTERS = [
     failure_cards.router,
     duplicates.router,
     review_queue.router,
+    card_flags.router,
+    knowledge_health.router,
     draft_assistance.router,
     symptoms.router,
     symptom_candidates.router,

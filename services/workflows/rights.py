@@ -9,6 +9,7 @@ from models.diagnosis import CheckLikelihood, CheckOutcome
 from models.draft_suggestion import DraftSuggestions
 from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
+from models.governance import CardFlag, CardHealth, CardProposal, FirmwareSighting, HealthProgress
 from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.match_model import MatchModel
@@ -61,10 +62,29 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         GraphObservation: BOTH,
         EfiEvent: READ,
     },
+    # Keeps knowledge right: flags that repairs raise, firmware that tickets report.
+    "curation": {
+        Ticket: READ,
+        TechnicianAction: READ,
+        FailureCard: BOTH,
+        CardFlag: BOTH,
+        CardProposal: BOTH,
+        CardHealth: WRITE,
+        FirmwareSighting: BOTH,
+        EfiEvent: WRITE,
+    },
     # Gathers what the symptom library does not know.
     "library": {Ticket: READ, TechnicianAction: READ, SymptomCandidate: BOTH},
     # Tells people.
-    "engagement": {User: READ, Ticket: READ, FailureCard: READ, Review: READ, Notification: BOTH},
+    "engagement": {
+        User: READ,
+        Ticket: READ,
+        FailureCard: READ,
+        Review: READ,
+        CardFlag: READ,
+        CardProposal: READ,
+        Notification: BOTH,
+    },
 }
 
 BY_THE_CLOCK: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
@@ -76,6 +96,15 @@ BY_THE_CLOCK: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         FailureCard: READ,
         KnowledgeRelation: READ,
         MatchModel: BOTH,
+    },
+    # Sees which cards are due for review.
+    "health": {
+        FailureCard: READ,
+        CardOutcome: READ,
+        CardEvidence: READ,
+        FirmwareSighting: READ,
+        CardHealth: BOTH,
+        HealthProgress: BOTH,
     },
     # Exchanges knowledge with other services. It sees no ticket, no action and no person.
     "network": {
