@@ -18,9 +18,7 @@ Version = Annotated[int, Field(ge=1, le=1_000_000)]
 
 class FlagIn(Strict):
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"kind": "outdated", "text": "Boards of 2025 lack R14", "card_version": 2}]
-        }
+        json_schema_extra={"examples": [{"kind": "outdated", "text": "Boards of 2025 lack R14", "card_version": 2}]}
     )
 
     kind: FlagKind
