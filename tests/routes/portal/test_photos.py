@@ -62,6 +62,7 @@ async def test_the_workshop_adds_photos_and_keeps_some_to_itself(portal: Portal)
     assert await page.get_by_label("Take a photo").get_attribute("capture") == "environment"
     await page.get_by_role("button", name="Add", exact=True).click()
     await expect(page.locator("#photos-error")).to_contain_text("is needed")
+    await look(page, "ticket-photos-adding")
     await page.get_by_label("Photos", exact=True).set_input_files(
         [file(samples.jpeg(samples.noise(640, 480, n)), f"{n}.jpg") for n in range(2)]
     )
