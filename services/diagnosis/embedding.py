@@ -16,6 +16,7 @@ import structlog
 from pymongo.errors import PyMongoError
 
 from app.security import acting_as, system
+from app.tasks import end
 from matching import CardIndex, Embedder
 from matching.embedding import EmbeddingFailed
 from services import leases
@@ -76,9 +77,7 @@ class CardEmbedding:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
             self._task = None
 
     @property

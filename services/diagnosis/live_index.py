@@ -21,6 +21,7 @@ from pymongo.errors import PyMongoError
 from app import clock
 from app.ids import is_id
 from app.security import acting_as, system
+from app.tasks import end
 from matching import CardIndex, CardRecord, Embedder, HashingEmbedder, Matcher
 from matching import Symptom as LibrarySymptom
 from matching.channels.semantic import card_text
@@ -147,9 +148,7 @@ class LiveIndex:
         if not self._tasks:
             return
         changes.forget(self._note)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self.embedding.stop()
         self._tasks = []
         _answer(self._waiting)

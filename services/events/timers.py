@@ -11,6 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app import clock
 from app.security import acting_as, system
+from app.tasks import end
 from models.bookkeeping import Lease
 
 log = structlog.get_logger(__name__)
@@ -50,9 +51,7 @@ class Timers:
     async def stop(self) -> None:
         """End at once; what runs is cancelled."""
         self._scheduler.shutdown(wait=False)
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await end(*self._running)
 
     async def _fire(self, name: str, interval: timedelta, work: Callable[[], Awaitable[Any]]) -> None:
         task = asyncio.current_task()

@@ -1,7 +1,6 @@
 """The models of the calibrated scorer: which there are, which one serves, and following it in every replica."""
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from app import clock
 from app.database import in_transaction
 from app.errors import Conflict, NotFound
 from app.security import acting_as, system
+from app.tasks import end
 from matching.scorers import CalibratedScorer
 from matching.scorers.calibrated import SHIPPED, CalibratedModel, Weights
 from models.match_model import MatchModel
@@ -145,9 +145,7 @@ class ModelFollower:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
             self._task = None
 
     async def _follow(self) -> None:
