@@ -19,7 +19,7 @@ from rank_bm25 import BM25Okapi
 
 from benchmarks import corpus
 from benchmarks.plain import without_numba
-from benchmarks.report import Figures, Report, milliseconds
+from benchmarks.report import Figures, Report, quietest
 from matching.bm25 import Bm25
 from matching.kernels import COMPILED
 from matching.text import terms
@@ -94,15 +94,7 @@ def _ours(engine: Bm25, texts: list[list[str]]) -> Search:
 def _timed(search: Search, queries: list[list[str]], rounds: int) -> Figures:
     """Of several rounds the quietest, for every engine alike."""
     search(queries[0])
-    found: list[Figures] = []
-    for _ in range(rounds):
-        seconds = []
-        for query in queries:
-            started = time.perf_counter()
-            search(query)
-            seconds.append(time.perf_counter() - started)
-        found.append(milliseconds(seconds))
-    return min(found, key=lambda figures: figures["p50 ms"] or 0)
+    return quietest(search, queries, rounds)
 
 
 def _say(text: str) -> None:

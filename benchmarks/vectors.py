@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.plain import without_numba
-from benchmarks.report import Figures, Report, milliseconds
+from benchmarks.report import Figures, Report, quietest
 from matching.kernels import COMPILED
 from matching.vectors import VectorStore
 
@@ -75,15 +75,7 @@ def _alike(count: int, queries: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _timed(search: Callable[[np.ndarray], np.ndarray], queries: np.ndarray, rounds: int) -> Figures:
     """Of several rounds the quietest, for every engine alike."""
-    found: list[Figures] = []
-    for _ in range(rounds):
-        seconds = []
-        for query in queries:
-            started = time.perf_counter()
-            search(query)
-            seconds.append(time.perf_counter() - started)
-        found.append(milliseconds(seconds))
-    return min(found, key=lambda figures: figures["p50 ms"] or 0)
+    return quietest(search, queries, rounds)
 
 
 def _say(text: str) -> None:
