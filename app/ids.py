@@ -39,6 +39,7 @@ PREFIXES = {
     "match_run": "run",
     "diagnosis": "dgs",
     "test_outcome": "tout",
+    "incident": "inc",
 }
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

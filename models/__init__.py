@@ -7,6 +7,7 @@ from models.draft_suggestion import DraftSuggestions
 from models.embedding import CardVector, EmbedderState
 from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
+from models.incident import Incident, IncidentTicket
 from models.knowledge_relation import KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.match_model import MatchModel
@@ -38,6 +39,8 @@ ALL_DOCUMENTS = [
     DiagnosisSession,
     CheckOutcome,
     CheckLikelihood,
+    Incident,
+    IncidentTicket,
     EfiEvent,
     EventReceipt,
     User,

@@ -6,6 +6,7 @@ from services.workflows.actions import count_rating, count_rejections
 from services.workflows.cards import call_reviewers, link_graph, tell_author
 from services.workflows.failure_discovered import draft_card
 from services.workflows.guided_diagnosis import learn_tests, take_tests_back
+from services.workflows.incidents import close_incident, follow_given_up_card, tell_technicians_of_incident
 from services.workflows.ticket_created import suggest_cards
 from services.workflows.ticket_resolved import strengthen_graph, take_success_back, weigh_outcomes
 from services.workflows.tickets import tell_technician
@@ -21,7 +22,7 @@ HANDLERS: Handlers = {
     EventType.card_created: [link_graph, call_reviewers],
     EventType.card_submitted: [call_reviewers],
     EventType.card_updated: [link_graph, tell_author],
-    EventType.card_approved: [link_graph, tell_author],
-    EventType.card_deprecated: [tell_author],
+    EventType.card_approved: [link_graph, tell_author, close_incident, tell_technicians_of_incident],
+    EventType.card_deprecated: [tell_author, follow_given_up_card],
 }
 """Handlers of one event run one after another, each in its own transaction; none depends on another."""

@@ -8,6 +8,7 @@ from models.diagnosis import CheckLikelihood, CheckOutcome
 from models.draft_suggestion import DraftSuggestions
 from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
+from models.incident import Incident, IncidentTicket
 from models.knowledge_relation import KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.match_model import MatchModel
@@ -56,7 +57,17 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         EfiEvent: READ,
     },
     # Tells people.
-    "engagement": {User: READ, Ticket: READ, FailureCard: READ, Review: READ, Notification: BOTH},
+    "engagement": {
+        User: READ,
+        Ticket: READ,
+        FailureCard: READ,
+        Review: READ,
+        Incident: READ,
+        IncidentTicket: READ,
+        Notification: BOTH,
+    },
+    # Closes incidents whose card is approved, and suggests it for their tickets.
+    "incidents": {Incident: BOTH, IncidentTicket: READ, FailureCard: READ, Ticket: BOTH},
 }
 
 BY_THE_CLOCK: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
@@ -68,6 +79,19 @@ BY_THE_CLOCK: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         FailureCard: READ,
         KnowledgeRelation: READ,
         MatchModel: BOTH,
+    },
+    # Looks for tickets that tell of an emerging failure, and drafts a card of what they share.
+    "patterns": {
+        Ticket: READ,
+        MatchRun: READ,
+        TechnicianAction: READ,
+        Symptom: READ,
+        Incident: BOTH,
+        IncidentTicket: BOTH,
+        FailureCard: BOTH,
+        CardVersion: WRITE,
+        Review: BOTH,
+        EfiEvent: WRITE,
     },
 }
 """Agents that no event calls."""
