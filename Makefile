@@ -29,9 +29,12 @@ format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# Long fault tests: the service is killed at random instants under load, again and again.
+# Long fault tests: the service is killed at random instants under load, again and again; then two services sync both
+# ways under random edits, and must end the same.
+SOAK_MINUTES ?= 60
 soak: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks crash
+	@$(BIN)/python -m benchmarks sync --soak $(SOAK_MINUTES)
 
 # Pins the newest releases that *.in allow, for every platform, with hashes.
 lock: $(VENV)/bin/python

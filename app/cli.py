@@ -72,6 +72,30 @@ def seed() -> None:
 
 
 @app.command()
+def relink() -> None:
+    """Make the knowledge graph say what all cards state, and find near duplicates among them."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from services.diagnosis import matches
+    from services.diagnosis.live_index import LiveIndex
+    from services.knowledge import graph_upkeep
+    from services.workflows.graph import relate_all
+
+    async def work() -> int:
+        live = LiveIndex()
+        cards = await live.read()
+        matches.serve(live)
+        with Progress(console=Console(stderr=True)) as bar:
+            # Deprecated cards are linked too, to end what they stated: there may be a few more of those.
+            linking, comparing = bar.add_task("linking", total=cards), bar.add_task("comparing", total=cards)
+            changed = await graph_upkeep.relink(lambda done: bar.advance(linking, done))
+            return changed + await relate_all(lambda done: bar.advance(comparing, done))
+
+    typer.echo(f"edges changed: {with_store('relink', work)}")
+
+
+@app.command()
 def evaluate(
     folder: Annotated[
         Path | None, typer.Argument(metavar="GOLD", exists=True, file_okay=False, help="Corpus, queries and qrels.")
@@ -177,6 +201,59 @@ def reference() -> None:
     typer.echo(api_reference(create_app(Settings(env="test")).openapi()), nl=False)
 
 
+network_commands = typer.Typer(no_args_is_help=True, help="Exchange approved cards with other services.")
+NewFile = Annotated[Path, typer.Argument(dir_okay=False, writable=True, help="One signed bundle per line.")]
+BundleFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+
+
+@network_commands.command("identity")
+def network_identity() -> None:
+    """Print this service's node id and public key, for the admins of its peers."""
+    from services.knowledge.network import identity
+
+    own = with_store("network", identity.own)
+    typer.echo(f"node_id: {own.node_id}\npublic_key: {own.public_key}")
+
+
+@network_commands.command("new-key")
+def network_new_key() -> None:
+    """Make a new key under the same node id. Peers refuse what it signs until their admins have pinned it."""
+    from services.knowledge.network import identity
+
+    own = with_store("network", identity.renew_key)
+    typer.echo(f"node_id: {own.node_id}\npublic_key: {own.public_key}")
+
+
+@network_commands.command("export")
+def network_export(
+    file: NewFile,
+    since: Annotated[int, typer.Option(min=0, help="Number of the change after which to begin.")] = 0,
+) -> None:
+    """Write the changes of approved cards to a file that peers can import."""
+    from services.knowledge.network import changes
+
+    typer.echo(f"Up to change {with_store('network', lambda: changes.write_file(file, since))}.")
+
+
+@network_commands.command("import")
+def network_import(file: BundleFile) -> None:
+    """Take in a file that a peer has exported. Importing it again changes nothing."""
+    from services.knowledge.network import importing
+
+    typer.echo(with_store("network", lambda: importing.import_file(file)))
+
+
+@network_commands.command("pull")
+def network_pull(node_id: Annotated[str, typer.Argument(metavar="PEER", help="The node id of a peer.")]) -> None:
+    """Fetch what is new at a peer."""
+    from services.knowledge.network import peers, pulling
+
+    async def work() -> pulling.Pulled:
+        return await pulling.pull(await peers.get(node_id))
+
+    typer.echo(with_store("network", work))
+
+
 def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
     """Run `work` on the store as the command's own actor, also while the service runs; returns what it returns.
 
@@ -188,8 +265,12 @@ def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
     from app.security import acting_as, system
     from app.settings import Settings
     from app.store import open_store
+    from services.knowledge import evidence_rows
+    from services.knowledge.network import identity
 
     async def run(settings: Settings) -> T:
+        evidence_rows.configure(half_life_days=settings.evidence_half_life_days)
+        identity.configure(secret_key=settings.signing_key())
         async with open_store(settings, share=True):
             with acting_as(system(command)):
                 return await work()
@@ -204,6 +285,7 @@ def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
 
 
 app.add_typer(import_commands(with_store), name="import")
+app.add_typer(network_commands, name="network")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 lower case. Sorting by id is sorting by time of creation, so `_id` alone serves every newest-first page.
 """
 
+import hashlib
 import re
 import secrets
 import threading
@@ -24,6 +25,7 @@ PREFIXES = {
     "part": "prt",
     "relation": "rel",
     "symptom": "sym",
+    "candidate": "cnd",
     "event": "evt",
     "outcome": "out",
     "user": "usr",
@@ -40,6 +42,7 @@ PREFIXES = {
     "diagnosis": "dgs",
     "test_outcome": "tout",
     "incident": "inc",
+    "node": "node",
 }
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -98,6 +101,12 @@ def _milliseconds(instant: datetime) -> int:
     if milliseconds < 0:
         raise ValueError("identifiers begin in 1970")
     return milliseconds
+
+
+def id_of(kind: str, key: str) -> str:
+    """The identifier of `kind` that follows from a key: the same one on every service. It says nothing about time."""
+    digest = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=13).digest(), "big") >> 4
+    return f"{PREFIXES[kind]}_{_encode(digest, 20)}"
 
 
 def is_id(text: str, kind: str) -> bool:

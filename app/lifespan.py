@@ -29,7 +29,8 @@ from services.engagement import mail
 from services.engagement.language_model import LanguageModel, NoModel, language_model
 from services.events.processor import Processor
 from services.events.timers import Timers, take_turn
-from services.knowledge import evidence_rows, redaction
+from services.knowledge import evidence_rows, redaction, relations
+from services.knowledge.network import identity, pulling
 from services.workflows import HANDLERS
 from services.workflows.drafting import suggestions
 from services.workflows.patterns.detection import Detector, Policy
@@ -39,6 +40,7 @@ from services.workflows.rights import RIGHTS
 log = structlog.get_logger(__name__)
 
 MAIL_INTERVAL = timedelta(seconds=15)
+FADING_INTERVAL = timedelta(hours=1)
 SUGGESTIONS_INTERVAL = timedelta(minutes=1)
 TRAINING_INTERVAL = timedelta(hours=1)
 PATTERNS_INTERVAL = timedelta(hours=1)
@@ -79,7 +81,7 @@ class Service:
             "events": self._events,
         }
         found = {name: await check() for name, check in checks.items()}
-        found["mail"] = Condition("ok")
+        found["mail"] = found["network"] = Condition("ok")
         return found | {name: Condition("off", reason) for name, reason in self.off.items()}
 
     async def _store(self) -> Condition:
@@ -148,6 +150,7 @@ def _configure(settings: Settings) -> None:
     evidence_rows.configure(half_life_days=half_life)
     experience.configure(half_life_days=half_life)
     redaction.configure(phone_region=settings.phone_region)
+    identity.configure(secret_key=settings.signing_key())
     runs.configure(keep_days=settings.match_run_days)
     guard.configure(expensive_part_cost=settings.expensive_part_cost)
     problem.configure(labour_rate_per_hour=settings.labour_rate_per_hour, hand_over_cost=settings.hand_over_cost)
@@ -204,8 +207,13 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
         service.timers.every(MAIL_INTERVAL, "mail", lambda: mail.send_due(settings))
     else:
         service.off["mail"] = "EFI_SMTP_HOST is not set: messages stay in the inbox"
+    service.timers.every(FADING_INTERVAL, "graph", relations.refresh_faded)
     if service.language_model.available:
         service.timers.every(SUGGESTIONS_INTERVAL, "suggestions", suggestions.ask_due)
+    if settings.network_pull_seconds:
+        service.timers.every(timedelta(seconds=settings.network_pull_seconds), "network", pulling.pull_all)
+    else:
+        service.off["network"] = "EFI_NETWORK_PULL_SECONDS is 0: peers are asked when somebody says so"
     service.timers.every(TRAINING_INTERVAL, "training", lambda: _train(service, settings))
     service.timers.every(PATTERNS_INTERVAL, "patterns", service.detector.detect)
     service.timers.start()

@@ -15,6 +15,7 @@ from app.errors import Unavailable
 from app.security import acting_as, system
 from models.bookkeeping import Migration
 from services import leases
+from services.knowledge import graph_upkeep
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +30,7 @@ class Step:
     run: Callable[[], Awaitable[dict[str, Any]]]
 
 
-STEPS: Sequence[Step] = ()
+STEPS: Sequence[Step] = (Step("0001_knowledge_graph", graph_upkeep.bring_over),)
 
 
 async def migrate(steps: Sequence[Step] = STEPS, *, patience: float = PATIENCE_SECONDS) -> list[str]:

@@ -36,6 +36,7 @@ TAGS = {
     "parts": "Parts taken for a ticket, fitted or returned.",
     "events": "The log of what happened, and what has been made of it.",
     "reports": "How far the knowledge can be trusted.",
+    "network": "Exchange of approved cards with other services.",
     "inbox": "Messages to you.",
     "operations": "For those who run the service.",
 }

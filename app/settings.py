@@ -89,6 +89,10 @@ class Settings(BaseSettings):
     )
     openai_max_retries: int = Field(default=2, ge=0, le=10)
 
+    network_pull_seconds: float = Field(
+        default=60, ge=0, description="How often peers are asked for their changes; 0: only when somebody says so."
+    )
+
     smtp_host: str = ""
     smtp_port: int = Field(default=587, ge=1, le=65535)
     smtp_user: str = ""

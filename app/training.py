@@ -22,7 +22,7 @@ async def trained(settings: Settings, console: Console, *, dry_run: bool) -> Tra
         live = await index_for(settings, model)
         with progress_on(console) as progress:
             stages = Stages(progress)
-            await live.load(lambda done, total: stages("read", done, total))
+            await live.read(lambda done, total: stages("read", done, total))
             await live.embedding.finish(lambda done, total: stages("embed", done, total))
             return await train(
                 live,

@@ -22,7 +22,9 @@ BENCHMARKS = {
     "page_load": "The first load of the portal's pages on a slow phone: bytes, requests, first paint.",
     "page_rate": "Views of the technician's workbench per second and process, beside a bare page.",
     "crash": "kill -9 at random instants during a mixed load: lost and doubled effects.",
+    "sync": "Cards from one service to an empty one; with --soak, two services that sync both ways under edits.",
     "next_test": "The next test of a guided diagnosis: 50 candidate cards, 300 tests.",
+    "graph": "A knowledge graph of a million edges: neighbourhoods, ways, cards behind symptoms.",
     "repair_cost": "Simulated cost to the right repair: guided, by probability alone, by the best card's fixed tree.",
 }
 

@@ -1,7 +1,7 @@
-"""Simulated streams of tickets: the ordinary ones, worded as the starter cards' symptoms are, and a failure that emerges.
+"""Simulated streams of tickets: ordinary ones in the words of the starter cards' symptoms, and a failure that emerges.
 
-Ordinary tickets come as a Poisson process; each speaks of one starter card, drawn by a Zipf law, in the words of some of
-its symptoms and a few words of everyday. Nothing about them changes with time but their number, if `growth` says so.
+Ordinary tickets come as a Poisson process; each speaks of one starter card, drawn by a Zipf law, in the words of some
+of its symptoms and a few words of everyday. Nothing about them changes with time but their number, if told to.
 """
 
 import functools
@@ -27,13 +27,14 @@ VEHICLES = (
 )
 FIRMWARE = ("4.1", "4.2", "4.3", "5.0")
 FILLERS = (
-    "Started last week.", "The customer waits outside.", "Second visit to a workshop for it.", "Happened on the way home.",
-    "Please check everything else, too.", "Bought last year.", "Used every day for deliveries.", "Only my wife rides it.",
-    "It was serviced on schedule.", "Parked in the open.", "The neighbour has the same model.", "Needs it by Friday.",
+    "Started last week.", "The customer waits outside.", "Second visit to a workshop for it.", "Needs it by Friday.",
+    "Please check everything else, too.", "Bought last year.", "Used every day for deliveries.", "Parked in the open.",
+    "It was serviced on schedule.", "Only my wife rides it.", "The neighbour has the same model.",
+    "Happened on the way home.",
 )  # fmt: skip
 EMERGING = (
-    "left grip too hot to hold", "grip heater stays on", "melted rubber on the left grip", "grip heater cannot be switched off",
-    "smell of burnt rubber from the handlebar", "heated grip burns the hand", "grip turns sticky with heat",
+    "left grip too hot to hold", "grip heater stays on", "melted rubber on the left grip", "heated grip burns the hand",
+    "smell of burnt rubber from the handlebar", "grip heater cannot be switched off", "grip turns sticky with heat",
     "grip heater switch has no effect",
 )  # fmt: skip
 UNEXPLAINED_SHARE = 0.35

@@ -106,11 +106,14 @@ class Bm25:
 
         Terms that no document has count for the ceiling too: it is what a document with every term could reach.
         """
-        numbers = [self._terms.get(term, -1) for term in weights]
-        full = np.array([weight * self.idf(term) for term, weight in weights.items()]) * (self.k1 + 1)
-        terms = np.array(numbers, dtype=np.int32)
-        known = (terms >= 0) & (full > 0)
-        return Asked(terms[known], full[known].astype(np.float32), float(full.sum()))
+        terms = np.array([self._terms.get(term, -1) for term in weights], dtype=np.int32)
+        known = terms >= 0
+        frequencies = np.zeros(len(terms))
+        frequencies[known] = self._frequency.data[terms[known]]
+        idf = np.log(1 + (self.count - frequencies + 0.5) / (frequencies + 0.5))
+        full = np.fromiter(weights.values(), float, len(weights)) * idf * (self.k1 + 1)
+        used = known & (full > 0)
+        return Asked(terms[used], full[used].astype(np.float32), float(full.sum()))
 
     def search(
         self, asked: Asked, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None

@@ -11,7 +11,7 @@ SPARSE = 0.6
 
 
 class CardIds:
-    """A mapping of ids to slots and back. Ids are never empty and do not end in a NUL character."""
+    """A mapping of ids to slots and back. Ids are never empty and hold no NUL character."""
 
     def __init__(self) -> None:
         self._table = np.full(64, FREE, dtype=np.int32)
@@ -24,7 +24,7 @@ class CardIds:
     def put(self, card_id: str, slot: int) -> None:
         """Gives a slot without an id to an id without a slot."""
         name = card_id.encode()
-        if not name or name.endswith(b"\0"):
+        if not name or b"\0" in name:
             raise ValueError(f"not a card id: {card_id!r}")
         if len(name) > self._names.data.dtype.itemsize:
             self._names = self._names.wider(f"S{(len(name) + 15) // 8 * 8}")
@@ -53,7 +53,8 @@ class CardIds:
 
     def at(self, slots: np.ndarray) -> list[str]:
         """Ids by slot, "" for slots without one."""
-        return [name.decode() for name in self._names[slots].tolist()]
+        names = self._names[slots].tolist()
+        return b"\0".join(names).decode().split("\0") if names else []
 
     def slots(self) -> np.ndarray:
         """All slots with an id, ascending."""

@@ -84,17 +84,20 @@ def _take(bounds, unit, chosen, allowed, offset, best, slots, count, documents):
     chosen = chosen[(bounds[chosen] > least) & allowed[chosen]]
     # The most promising first: what they score exactly spares most of the others.
     chosen = chosen[np.argsort(-bounds[chosen].astype(np.int32), kind="stable")]
-    for part in np.split(chosen, np.arange(2 * limit, len(chosen), 8 * limit)):
+    start, size = 0, 2 * limit
+    while start < len(chosen):
+        part, start, size = chosen[start : start + size], start + size, 8 * limit
         if count == limit:
             part = part[bounds[part] >= int(min(65535, best[0] / unit))]
-        if len(part):
-            exact_ = np.empty(len(part), dtype=np.float32)
-            _exact(exact_, part, *documents)
-            every, where = np.concatenate([best[:count], exact_]), np.concatenate([slots[:count], offset + part])
-            kept = np.lexsort((where, -every))
-            kept = kept[every[kept] > 0][:limit][::-1]
-            count = len(kept)
-            best[:count], slots[:count] = every[kept], where[kept]
+            if not len(part):
+                break
+        exact_ = np.empty(len(part), dtype=np.float32)
+        _exact(exact_, part, *documents)
+        every, where = np.concatenate([best[:count], exact_]), np.concatenate([slots[:count], offset + part])
+        kept = np.lexsort((where, -every))
+        kept = kept[every[kept] > 0][:limit][::-1]
+        count = len(kept)
+        best[:count], slots[:count] = every[kept], where[kept]
     return count
 
 

@@ -12,6 +12,7 @@ from matching.reasons import readable, spread
 from matching.records import Case
 from matching.results import Candidate, MatchResult, Reason, Step
 from matching.scorers import CalibratedScorer, EfiV2Scorer, Scorer, Sheet, Verdict
+from matching.storage import distinct
 
 DEPTH = 100
 """Cards each channel proposes. Their union is scored by all channels, so a card one channel ranks 101st is lost only
@@ -92,9 +93,10 @@ class Matcher:
         favoured = self.index.vehicle.favoured(query)
         found: dict[str, Hits] = {}
         steps: list[Step] = []
+        channels = self.index.channels
         for name in scorer.channels:
             begun = perf_counter()
-            channel = self.index.channels[name]
+            channel = channels[name]
             off = channel.off_for(query)
             hits = found[name] = Hits.none() if off else channel.search(query, DEPTH, allowed, favoured)
             named = tuple(zip(self.index.ids_at(hits.slots), hits.scores.tolist(), strict=True))
@@ -105,10 +107,11 @@ class Matcher:
 
     def _sheet(self, scorer: Scorer, query: Query, found: dict[str, Hits]) -> tuple[Sheet, float]:
         begun = perf_counter()
-        slots = np.unique(np.concatenate([hits.slots for hits in found.values()])).astype(np.int32)
+        slots = distinct(np.concatenate([hits.slots for hits in found.values()]))
+        channels = self.index.channels
         scores = {
-            name: self.index.channels[name].score(query, slots)
-            if name in found and not self.index.channels[name].off_for(query)
+            name: channels[name].score(query, slots)
+            if name in found and not channels[name].off_for(query)
             else np.zeros(len(slots), dtype=np.float32)
             for name in scorer.channels
         }
@@ -134,14 +137,16 @@ class Matcher:
     def _candidate(self, sheet: Sheet, verdict: Verdict, i: int) -> Candidate:
         slot = int(sheet.slots[i])
         card = self.index.card_at(slot)
+        channels = {name: float(scores[i]) for name, scores in sheet.channels.items()}
+        shares = {source: float(share[i]) for source, share in verdict.shares.items()}
         return Candidate(
             card_id=card.card_id,
             version=card.version,
             title=card.title,
             score=float(verdict.scores[i]),
             match_type=verdict.match_types[i],
-            channels={name: float(scores[i]) for name, scores in sheet.channels.items()},
-            reasons=self._reasons(sheet, slot, {source: float(share[i]) for source, share in verdict.shares.items()}),
+            channels=channels,
+            reasons=self._reasons(sheet, slot, shares, channels),
             matched_symptoms=self.index.graph.matched(sheet.query, slot),
             probability=None if verdict.probabilities is None else float(verdict.probabilities[i]),
             confidence_level=card.confidence_level,
@@ -149,10 +154,16 @@ class Matcher:
             inputs={name: float(values[i]) for name, values in verdict.inputs.items()},
         )
 
-    def _reasons(self, sheet: Sheet, slot: int, shares: dict[str, float]) -> tuple[Reason, ...]:
+    def _reasons(
+        self, sheet: Sheet, slot: int, shares: dict[str, float], scores: dict[str, float]
+    ) -> tuple[Reason, ...]:
         """What every source's share consists of; the contributions sum to the score."""
         channels = self.index.channels
-        told = {source: channels[source].explain(sheet.query, slot) for source in shares if source in channels}
+        told = {
+            source: channels[source].explain(sheet.query, slot, scores[source])
+            for source, share in shares.items()
+            if share and source in channels
+        }
         return readable(spread(shares, told))
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class MatchType(StrEnum):
@@ -10,8 +11,7 @@ class MatchType(StrEnum):
     partial = "partial"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """Why a card scored. Contributions of a candidate's reasons add up to its score; negative ones speak against it."""
 
     channel: str

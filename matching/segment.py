@@ -74,8 +74,10 @@ class Search:
         self.counts = np.zeros(2, dtype=np.int64)
 
     def found(self) -> tuple[np.ndarray, np.ndarray]:
-        """Slots, ascending, and their scores."""
+        """Slots and their scores, each slot once."""
         both, few = self.counts.tolist()
+        if not few:
+            return self.slots[:both], self.best[:both]
         slots = np.concatenate([self.slots[:both], self.group_slots[:few]])
         slots, first = np.unique(slots, return_index=True)
         return slots, np.concatenate([self.best[:both], self.group[:few]])[first]

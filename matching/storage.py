@@ -90,11 +90,21 @@ def rank(
     return slots[order[keep]], scores[order[keep]]
 
 
-def by_block(slots: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def distinct(slots: np.ndarray) -> np.ndarray:
+    """Slots ascending, each once. For some hundreds a third of what numpy's own `unique` takes."""
+    ordered = np.sort(slots)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
+
+
+def by_block(slots: np.ndarray) -> Iterator[tuple[int, np.ndarray | slice, np.ndarray]]:
     """Per block: its number, the positions in `slots` of those that lie in it, and their places there as int64."""
     if not len(slots):
         return
     slots = slots.astype(np.int64)
+    block = int(slots[0]) // BLOCK
+    if len(slots) == 1 or int(slots.min()) // BLOCK == int(slots.max()) // BLOCK:
+        yield block, slice(None), slots - block * BLOCK
+        return
     order = np.argsort(slots, kind="stable") if (slots[1:] < slots[:-1]).any() else np.arange(len(slots))
     blocks, places = np.divmod(slots[order], BLOCK)
     borders = [0, *(np.flatnonzero(blocks[1:] != blocks[:-1]) + 1).tolist(), len(slots)]
@@ -173,6 +183,18 @@ class Postings:
 
     def __init__(self) -> None:
         self.lists: dict[str, Column] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """One array instead of thousands: a snapshot holds up changes for as long as this takes."""
+        lists = [slots.data for slots in self.lists.values()]
+        every = np.concatenate(lists) if lists else np.empty(0, dtype=np.int32)
+        return {"keys": list(self.lists), "sizes": np.array([len(slots) for slots in lists], np.int64), "slots": every}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.lists = {key: Column(np.int32) for key in state["keys"]}
+        ends = np.cumsum(state["sizes"])
+        for column, begin, end in zip(self.lists.values(), ends - state["sizes"], ends, strict=True):
+            column.replace(state["slots"][begin:end])
 
     def add(self, slot: int, keys: Iterable[str]) -> None:
         """Adds a slot under each key."""

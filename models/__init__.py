@@ -8,13 +8,15 @@ from models.embedding import CardVector, EmbedderState
 from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
 from models.incident import Incident, IncidentTicket
-from models.knowledge_relation import KnowledgeRelation
+from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.match_model import MatchModel
 from models.match_run import MatchRun
+from models.network import BundleReceipt, CardLineage, CardShare, IncomingVersion, NetworkIdentity, Peer
 from models.notification import Notification
 from models.part import Part, PartUsage
 from models.symptom import Symptom
+from models.symptom_candidate import SymptomCandidate
 from models.technician_action import TechnicianAction
 from models.ticket import Ticket
 from models.vehicle import Vehicle
@@ -29,7 +31,9 @@ ALL_DOCUMENTS = [
     Part,
     PartUsage,
     KnowledgeRelation,
+    GraphObservation,
     Symptom,
+    SymptomCandidate,
     CardOutcome,
     CardEvidence,
     CardVector,
@@ -41,6 +45,12 @@ ALL_DOCUMENTS = [
     CheckLikelihood,
     Incident,
     IncidentTicket,
+    NetworkIdentity,
+    Peer,
+    CardLineage,
+    CardShare,
+    IncomingVersion,
+    BundleReceipt,
     EfiEvent,
     EventReceipt,
     User,

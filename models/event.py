@@ -209,7 +209,7 @@ class CardUpdated(Payload):
     card_id: str
     version: int
     changed_fields: list[str]
-    change: str = Field(default="edited", description="edited | rejected | withdrawn | loaded | merged")
+    change: str = Field(default="edited", description="edited | rejected | withdrawn | loaded | merged | synced")
     reason: str = ""
     merged_from: str | None = Field(default=None, description="The card that was merged into this one.")
 

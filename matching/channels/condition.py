@@ -52,7 +52,7 @@ class ConditionChannel(Channel):
         total = sum(self._aspects(query, slots).values(), start=np.zeros(len(slots)))
         return total.astype(np.float32)
 
-    def explain(self, query: Query, slot: int) -> list[Reason]:
+    def explain(self, query: Query, slot: int, score: float) -> list[Reason]:
         if not self._asked(query):
             return []
         row = self._rows[slot]

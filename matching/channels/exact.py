@@ -80,7 +80,7 @@ class ExactChannel(Channel):
             return []
         return [i for i, (_, keys) in self._codes.at(slots) if not wanted.isdisjoint(keys)]
 
-    def explain(self, query: Query, slot: int) -> list[Reason]:
+    def explain(self, query: Query, slot: int, score: float) -> list[Reason]:
         matches = self._matches(query, slot)
         found = [match for match in matches if match[2]]
         parts = [(_sentence(asked, own, credit), credit * weight) for asked, own, credit, weight in found]

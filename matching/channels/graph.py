@@ -139,7 +139,7 @@ class GraphChannel(Channel):
             return np.zeros(len(slots), dtype=np.float32)
         return np.array([_noisy_or(reached.get(int(slot), [])) for slot in slots], dtype=np.float32)
 
-    def explain(self, query: Query, slot: int) -> list[Reason]:
+    def explain(self, query: Query, slot: int, score: float) -> list[Reason]:
         parts = self._reach(query).get(slot, [])
         return share_out(
             self.name, _noisy_or(parts), [(f"symptom “{self.symptom_name(code)}”", w) for code, w in parts]

@@ -88,7 +88,7 @@ class KeywordChannel(Channel):
             return np.zeros(len(slots), dtype=np.float32)
         return self.engine.score(asked, slots) / np.float32(asked.ceiling)
 
-    def explain(self, query: Query, slot: int) -> list[Reason]:
+    def explain(self, query: Query, slot: int, score: float) -> list[Reason]:
         asked = self._ask(query)
         parts = self.engine.parts(asked, slot)
         if asked.ceiling <= 0 or not parts:

@@ -41,7 +41,7 @@ class OverlapChannel(Channel):
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
         return _stage_score(self.engine.score(self._ask(query), slots))
 
-    def explain(self, query: Query, slot: int) -> list[Reason]:
+    def explain(self, query: Query, slot: int, score: float) -> list[Reason]:
         shared = self.engine.parts(self._ask(query), slot)
         score = float(_stage_score(np.array([len(shared)]))[0])
         return share_out(self.name, score, [(f"keyword “{query.surface(keyword)}”", 1.0) for keyword, _ in shared])

@@ -114,6 +114,5 @@ class SemanticChannel(Channel):
         # Opposite meaning is no evidence against a card, and rounding may pass 1.
         return np.clip(self.store.score(wanted, slots), 0, 1, dtype=np.float32)
 
-    def explain(self, query: Query, slot: int) -> list[Reason]:
-        score = float(self.score(query, np.array([slot]))[0])
+    def explain(self, query: Query, slot: int, score: float) -> list[Reason]:
         return [Reason(self.name, f"reads alike (cosine {score:.2f})", score)] if score > 0 else []

@@ -44,7 +44,7 @@ class SignatureChannel(Channel):
             return np.zeros(len(slots), dtype=np.float32)
         return np.array([self._agreement(query, int(slot))[0] for slot in slots], dtype=np.float32)
 
-    def explain(self, query: Query, slot: int) -> list[Reason]:
+    def explain(self, query: Query, slot: int, score: float) -> list[Reason]:
         score, fields = self._agreement(query, slot)
         if score == 1.0:
             return [Reason(self.name, "same failure signature", score)]

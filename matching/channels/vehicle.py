@@ -142,8 +142,8 @@ class VehicleChannel(Channel):
 
     def __init__(self) -> None:
         self._default = Column(np.int8, fill=VehicleFit.unknown)
-        # By make, by the first word of the model, which all models of a line share, by the whole model.
-        self._makes: dict[str, dict[str, dict[tuple[str, ...], _Group]]] = {}
+        # By make, by every beginning of a model's name, by the whole name.
+        self._makes: dict[str, dict[tuple[str, ...], dict[tuple[str, ...], _Group]]] = {}
 
     def add(self, slot: int, card: CardRecord) -> None:
         if card.universal:
@@ -151,17 +151,22 @@ class VehicleChannel(Channel):
         else:
             self._default[slot] = VehicleFit.incompatible if card.vehicles else VehicleFit.unknown
         for span in card.vehicles:
-            model = model_key(span.model or "")
-            line = self._makes.setdefault(make_key(span.make), {}).setdefault(_first(model), {})
-            line.setdefault(model, _Group()).add(slot, span)
+            models, model = self._makes.setdefault(make_key(span.make), {}), model_key(span.model or "")
+            group = models[model][model] if model in models.get(model, {}) else _Group()
+            for beginning in _beginnings(model):
+                models.setdefault(beginning, {})[model] = group
+            group.add(slot, span)
 
     def remove(self, slot: int, card: CardRecord) -> None:
         self._default[slot] = VehicleFit.unknown
         for make, model in {(make_key(span.make), model_key(span.model or "")) for span in card.vehicles}:
-            line = self._makes[make][_first(model)]
-            line[model].remove(slot)
-            if not line[model].slots.size:
-                del line[model]
+            models = self._makes[make]
+            models[model][model].remove(slot)
+            if not models[model][model].slots.size:
+                for beginning in _beginnings(model):
+                    del models[beginning][model]
+                    if not models[beginning]:
+                        del models[beginning]
 
     def fits(self, query: Query) -> Fits:
         """VehicleFit of any slot, or array of slots, as int8."""
@@ -178,20 +183,20 @@ class VehicleChannel(Channel):
 
     def _fits(self, vehicle: Vehicle) -> Fits:
         slots, fits = [np.empty(0, dtype=np.int32)], [np.empty(0, dtype=np.int8)]
-        lines = self._makes.get(make_key(vehicle.make), {}) if vehicle.make else {}
+        models = self._makes.get(make_key(vehicle.make), {}) if vehicle.make else {}
         asked = model_key(vehicle.model or "")
-        for line in {_first(asked), ""} if asked else lines:
-            for model, group in lines.get(line, {}).items():
-                if not model:
-                    rows = np.full(group.slots.size, VehicleFit.make, dtype=np.int8)
-                elif not asked:
-                    rows = np.full(group.slots.size, VehicleFit.unknown, dtype=np.int8)
-                elif same_line(asked, model):
-                    rows = group.fits(vehicle)
-                else:
-                    continue
-                slots.append(group.slots.data)
-                fits.append(rows)
+        # Models of which the name continues the asked one, and those that the asked one continues.
+        line = dict(models.get(asked, {}))
+        line |= {model: models[model][model] for model in _beginnings(asked) if model in models.get(model, {})}
+        for model, group in line.items():
+            if not model:
+                rows = np.full(group.slots.size, VehicleFit.make, dtype=np.int8)
+            elif not asked:
+                rows = np.full(group.slots.size, VehicleFit.unknown, dtype=np.int8)
+            else:
+                rows = group.fits(vehicle)
+            slots.append(group.slots.data)
+            fits.append(rows)
         return Fits(self._default.data, np.concatenate(slots), np.concatenate(fits), known=bool(vehicle.make))
 
     def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
@@ -205,21 +210,21 @@ class VehicleChannel(Channel):
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
         return SCORES[self.fits(query)[slots]]
 
-    def explain(self, query: Query, slot: int) -> list[Reason]:
-        relation = VehicleFit(int(self.fits(query)[slot]))
+    def explain(self, query: Query, slot: int, score: float) -> list[Reason]:
+        relation = VehicleFit(int(np.abs(SCORES - np.float32(score)).argmin()))
         if relation is VehicleFit.unknown:
             return []
-        return [Reason(self.name, SENTENCES[relation], float(SCORES[relation]))]
+        return [Reason(self.name, SENTENCES[relation], score)]
 
 
-def _first(model: tuple[str, ...]) -> str:
-    return model[0] if model else ""
+def _beginnings(model: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """What a model's name begins with, from nothing to all of it."""
+    return [model[:words] for words in range(len(model) + 1)]
 
 
 def same_line(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     """Whether one model name continues the other: "Wrangler" and "Wrangler Unlimited", not "Model 3" and "Model S"."""
-    shorter, longer = sorted((one, other), key=len)
-    return longer[: len(shorter)] == shorter
+    return one[: len(other)] == other[: len(one)]
 
 
 def refinements_agree(vehicle: Vehicle, span: VehicleRange) -> bool:

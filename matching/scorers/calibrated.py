@@ -26,6 +26,7 @@ WITHOUT_MODEL = "none"
 NO_EVIDENCE = 0.5
 """Stands in for the lower bound of success of a card without evidence: it neither helps nor harms."""
 
+VEHICLE_FEATURES = tuple(f"vehicle_{fit.name}" for fit in VehicleFit)
 CARD_FEATURES = {
     "keyword": "keyword",
     "semantic": "semantic",
@@ -34,7 +35,7 @@ CARD_FEATURES = {
     "graph": "graph",
     "condition": "condition",
     "evidence": "evidence",
-    **{f"vehicle_{fit.name}": "vehicle" for fit in VehicleFit},
+    **dict.fromkeys(VEHICLE_FEATURES, "vehicle"),
 }
 """Feature of a card -> the source its contribution is shown under.
 
@@ -118,7 +119,7 @@ def features(sheet: Sheet) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     columns["keyword"] = channels["keyword"].astype(float) * math.sqrt(max(ceiling, 0.0))
     columns["evidence"] = np.nan_to_num(sheet.index.evidence[sheet.slots].astype(float), nan=NO_EVIDENCE) - NO_EVIDENCE
     fits = sheet.index.vehicle.fits(sheet.query)[sheet.slots]
-    columns |= {f"vehicle_{fit.name}": (fits == fit).astype(float) for fit in VehicleFit}
+    columns |= zip(VEHICLE_FEATURES, (np.array(VehicleFit)[:, None] == fits).astype(float), strict=True)
     return columns, {"constant": 1.0, "typical": sheet.index.semantic.typical(sheet.query)}
 
 
@@ -169,8 +170,8 @@ def _terms(weights: Weights, chosen: Mapping[str, float], values: Mapping[str, A
 
 def _within(weights: Weights, name: str, values: Any) -> Any:
     """Values kept in the range they were learnt in: beyond it a linear model only guesses."""
-    low, high = weights.ranges.get(name, (-np.inf, np.inf))
-    return np.clip(values, low, high)
+    believed = weights.ranges.get(name)
+    return values if believed is None else np.clip(values, *believed)
 
 
 def _compete(strengths: np.ndarray, against: float) -> tuple[np.ndarray, float, np.ndarray, float]:

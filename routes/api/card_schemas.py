@@ -78,6 +78,14 @@ class CardEdit(CardBody):
     change_summary: ShortText = Field(default="", description="Why it was changed, for the version history.")
 
 
+def content_of_body(body: CardBody) -> CardContent:
+    """The card's own part of a request; shares the validated values."""
+    return CardContent.model_construct(
+        body.model_fields_set & CardContent.model_fields.keys(),
+        **{name: getattr(body, name) for name in CardContent.model_fields},
+    )
+
+
 class Approval(Strict):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Confirmed on two vehicles"}]})
 

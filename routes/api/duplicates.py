@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from models.types import Share
-from routes.api.card_schemas import CardOut
+from routes.api.card_schemas import CardOut, content_of_body
 from routes.api.deps import etag
 from routes.api.duplicate_schemas import Merging, NearDuplicateOut, NearDuplicatesOut
-from routes.api.failure_cards import CardAsRead, CurrentCard, content_of
+from routes.api.failure_cards import CardAsRead, CurrentCard
 from routes.api.http import api_router
 from routes.api.problems import problems
 from services.diagnosis import duplicates
@@ -43,7 +43,7 @@ async def merge_failure_card(card: CardAsRead, body: Merging, response: Response
         body.into,
         reason=body.reason,
         take=[field.value for field in body.take],
-        content=content_of(body.content) if body.content is not None else None,
+        content=content_of_body(body.content) if body.content is not None else None,
         into_edition=body.into_edition,
     )
     etag(response, kept.edition)

@@ -6,7 +6,7 @@ from fastapi import Depends, Path, Query, Response
 
 from app.ids import Id
 from models.enums import ConfidenceLevel, FailureCardStatus, FailureMode, Severity, SubsystemCategory
-from models.failure_card import CardContent, FailureCard
+from models.failure_card import FailureCard
 from models.types import ErrorCode, Name, SymptomCode
 from routes.api.card_schemas import (
     Approval,
@@ -22,6 +22,7 @@ from routes.api.card_schemas import (
     Rejection,
     VersionLine,
     VersionOut,
+    content_of_body,
 )
 from routes.api.deps import CurrentActor, IfMatch, OptionalIfMatch, PageQuery, etag
 from routes.api.duplicate_schemas import WrittenCardOut
@@ -96,7 +97,7 @@ async def create_failure_card(body: CardBody, actor: CurrentActor, response: Res
 
     `near_duplicates` tells which cards may describe the same failure.
     """
-    return await _compared(await cards.create(content_of(body)), actor, response)
+    return await _compared(await cards.create(content_of_body(body)), actor, response)
 
 
 @router.get("")
@@ -116,7 +117,7 @@ async def update_failure_card(
     card: CurrentCard, body: CardEdit, edition: IfMatch, actor: CurrentActor, response: Response
 ) -> WrittenCardOut:
     """Replace the content; a real change makes a new version. Technicians edit their own drafts, experts any card."""
-    edited = await cards.edit(card, content_of(body), edition=edition, summary=body.change_summary)
+    edited = await cards.edit(card, content_of_body(body), edition=edition, summary=body.change_summary)
     return await _compared(edited, actor, response)
 
 
@@ -198,12 +199,4 @@ async def get_failure_card_history(card: CurrentCard) -> ConfidenceHistoryOut:
         confidence_score=card.confidence_score,
         confidence_level=card.confidence_level,
         items=card.confidence_history[::-1],
-    )
-
-
-def content_of(body: CardBody) -> CardContent:
-    """The card's own part of a request; shares the validated values."""
-    return CardContent.model_construct(
-        body.model_fields_set & CardContent.model_fields.keys(),
-        **{name: getattr(body, name) for name in CardContent.model_fields},
     )

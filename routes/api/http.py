@@ -18,10 +18,11 @@ from app.database import in_transaction
 from app.errors import EfiError, Forbidden, Invalid, Malformed, Unauthenticated, UnsupportedMediaType
 from app.security import Actor, acting_as, current_actor, system
 from app.settings import Settings
-from routes.api.permissions import PERMISSIONS, PUBLIC
+from routes.api.permissions import PEERS, PERMISSIONS, PUBLIC
 from routes.api.problems import problems, request_id
 from services import idempotency
 from services.accounts import sessions
+from services.knowledge.network import peers
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -91,6 +92,8 @@ class ApiRoute(APIRoute):
             raise Unauthenticated("Send an access token: Authorization: Bearer …", reason="missing")
         settings: Settings = request.app.state.settings
         with acting_as(system("authentication", cause=cause)):
+            if self.permission in PEERS and peers.is_token(token.strip()):
+                return (await peers.authenticate(token.strip())).because_of(cause)
             actor, request.state.session_id = await sessions.authenticate(token.strip(), key=settings.signing_key())
         if not actor.has(*self.allowed):
             raise Forbidden(f"{self.permission} is not for you.", roles=sorted(self.allowed))

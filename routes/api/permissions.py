@@ -29,6 +29,9 @@ PUBLIC = frozenset(
 )
 """Open without signing in."""
 
+PEERS = frozenset({"GET /api/network/identity", "GET /api/network/changes", "POST /api/network/bundles"})
+"""Also open to other services of the network, which prove themselves by the key that an admin has pinned."""
+
 PERMISSIONS: dict[str, frozenset[Role]] = {
     # accounts
     "POST /api/auth/logout": EVERYONE,
@@ -149,10 +152,34 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "GET /api/efi/symptoms": EVERYONE,
     "GET /api/efi/symptoms/{symptom_code}": EVERYONE,
     "PUT /api/efi/symptoms/{symptom_code}": CURATORS,
+    "GET /api/efi/symptom-candidates": CURATORS,
+    "GET /api/efi/symptom-candidates/{candidate_id}": CURATORS,
+    "POST /api/efi/symptom-candidates/{candidate_id}/accept": CURATORS,
+    "POST /api/efi/symptom-candidates/{candidate_id}/merge": CURATORS,
+    "POST /api/efi/symptom-candidates/{candidate_id}/drop": CURATORS,
     "POST /api/efi/relations": CURATORS,
     "GET /api/efi/relations": STAFF | SERVICE,
     "GET /api/efi/relations/{relation_id}": STAFF | SERVICE,
+    "GET /api/efi/graph/neighbours": STAFF | SERVICE,
+    "GET /api/efi/graph/neighbourhood": STAFF | SERVICE,
+    "GET /api/efi/graph/neighbourhood.svg": STAFF | SERVICE,
+    "GET /api/efi/graph/paths": STAFF | SERVICE,
+    "GET /api/efi/graph/cards": STAFF | SERVICE,
+    "GET /api/efi/graph/shared": STAFF | SERVICE,
+    "GET /api/efi/graph/vehicle": STAFF | SERVICE,
+    "GET /api/efi/graph/analysis": STAFF | SERVICE,
     "GET /api/efi/reports/confidence": CURATORS,
+    # network
+    "GET /api/network/identity": ADMIN,
+    "GET /api/network/status": CURATORS,
+    "POST /api/network/peers": ADMIN,
+    "GET /api/network/peers": ADMIN,
+    "GET /api/network/peers/{node_id}": ADMIN,
+    "PUT /api/network/peers/{node_id}": ADMIN,
+    "DELETE /api/network/peers/{node_id}": ADMIN,
+    "POST /api/network/peers/{node_id}/pull": ADMIN,
+    "GET /api/network/changes": ADMIN,
+    "POST /api/network/bundles": ADMIN,
     # inbox
     "GET /api/inbox": PEOPLE,
     "POST /api/inbox/{notification_id}/read": PEOPLE,

@@ -42,8 +42,11 @@ class RelationOut(RelationContent):
     model_config = ConfigDict(from_attributes=True, extra="ignore")
 
     relation_id: str = Field(validation_alias="id")
-    evidence_count: int
+    evidence_count: int = Field(description="Repairs that spoke for it.")
+    counter_count: int = Field(description="Repairs that spoke against it.")
     last_observed: UtcDatetime | None
+    stated: bool = Field(description="A card says so now, or a person drew it.")
+    ended_at: UtcDatetime | None
     created_by: str
     creation_method: CreationMethod
     created_at: UtcDatetime
@@ -64,7 +67,7 @@ def _shown(relation: KnowledgeRelation, response: Response) -> RelationOut:
 
 @router.post("", status_code=201, responses=problems(409))
 async def create_relation(body: RelationBody, response: Response) -> RelationOut:
-    """Add an edge by hand. Cards, symptoms and subsystems must exist."""
+    """Add an edge by hand. Cards, symptoms and subsystems must exist; weight and confidence start at 0.3 at most."""
     return _shown(await relations.create(RelationContent.model_validate(body.model_dump())), response)
 
 

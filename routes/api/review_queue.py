@@ -1,7 +1,7 @@
 """The review queue: cards that wait for an expert."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import Depends, Path, Response
 from pydantic import ConfigDict, Field, StringConstraints, computed_field, model_validator
@@ -10,15 +10,17 @@ from app import clock
 from app.ids import Id
 from models.enums import ReviewStatus, SourceType, SubsystemCategory
 from models.failure_card import Review, ReviewComment
+from models.network import IncomingKind
 from models.record import ActorRef
 from models.types import ShortText, Strict, Text, UtcDatetime
-from routes.api.card_schemas import CardOut
+from routes.api.card_schemas import CardBody, CardOut, content_of_body
 from routes.api.deps import OptionalIfMatch, PageQuery, etag
 from routes.api.duplicate_schemas import NearDuplicateOut, near_duplicates
 from routes.api.http import api_router
 from routes.api.problems import problems
 from routes.api.schemas import Out, PageOut
 from services.knowledge import access, lifecycle, reviews
+from services.knowledge.network import conflicts
 
 router = api_router("/efi/review-queue", tag="review queue")
 
@@ -47,8 +49,31 @@ class ReviewOut(Out):
         return round((end - self.created_at).total_seconds() / 3600, 2)
 
 
+class ThreeWayOut(Out):
+    field: str = Field(
+        examples=["resolution_steps[2].action"],
+        description="Path of what differs; an element of a list stands in brackets under its own key.",
+    )
+    base: Any = Field(default=None, description="As it was in the last version that both services have seen.")
+    ours: Any = None
+    theirs: Any = None
+    conflict: bool = Field(description="Both have changed this field of the card, and not alike.")
+
+
+class IncomingOut(Out):
+    """A version from another service beside ours. It was made there without sight of ours, or may not be taken over
+    without an expert."""
+
+    kind: IncomingKind
+    peer_id: str
+    version: int
+    has_base: bool = Field(description="Whether there is a version that both have seen.")
+    differences: list[ThreeWayOut]
+
+
 class ReviewDetail(ReviewOut):
     card: CardOut
+    incoming: IncomingOut | None = Field(default=None, description="The version from elsewhere that is decided on.")
     near_duplicates: list[NearDuplicateOut] | None = Field(
         description="Cards that may describe the same failure, computed anew; null once the card has been decided."
     )
@@ -61,11 +86,18 @@ class Decision(Strict):
 
     decision: Literal["approved", "rejected"]
     reason: ShortText = Field(default="", description="Needed to reject.")
+    content: CardBody | None = Field(
+        default=None,
+        description="Only where a version came from another service: the whole card as it is to be everywhere. "
+        "Without it, approving puts their changes on top of ours; rejecting keeps ours.",
+    )
 
     @model_validator(mode="after")
     def _rejecting_needs_a_reason(self) -> Self:
         if self.decision == "rejected" and not self.reason:
             raise ValueError("a rejection needs a reason")
+        if self.decision == "rejected" and self.content is not None:
+            raise ValueError("content goes with an approval")
         return self
 
 
@@ -111,10 +143,19 @@ async def list_reviews(
 
 @router.get("/{review_id}", responses=problems(404, 412))
 async def get_review(review: CurrentReview, response: Response) -> ReviewDetail:
-    """The review with its card and comments, and the cards that may describe the same failure."""
+    """The review with its card and comments, the cards that may describe the same failure, and, where a version came
+    from another service, the three-way diff."""
     card = await access.load_visible(review.card_id)
     etag(response, review.revision)
     shown = {"card": CardOut.of(card, inside=True), "near_duplicates": await near_duplicates(card)}
+    if (found := await conflicts.comparison_of(review)) is not None:
+        shown["incoming"] = {
+            "kind": found.incoming.kind,
+            "peer_id": found.incoming.peer_id,
+            "version": found.incoming.item.version,
+            "has_base": found.base is not None,
+            "differences": found.lines,
+        }
     return ReviewDetail.model_validate({**dict(review), **shown})
 
 
@@ -132,8 +173,10 @@ async def release_review(review: CurrentReview, response: Response) -> ReviewOut
 
 @router.post("/{review_id}/decide", responses=problems(404, 409, 412))
 async def decide_review(review: CurrentReview, body: Decision, response: Response) -> ReviewOut:
-    """Approve or reject the card. A draft that waits here is submitted and decided in one step."""
-    return _shown(await lifecycle.decide(review, ReviewStatus(body.decision), body.reason), response)
+    """Approve or reject the card, or the version of it that came from another service. A draft that waits here is
+    submitted and decided in one step."""
+    content = body.content and content_of_body(body.content)
+    return _shown(await lifecycle.decide(review, ReviewStatus(body.decision), body.reason, content), response)
 
 
 @router.post("/{review_id}/comments", status_code=201, responses=problems(404, 409, 412))

@@ -22,6 +22,7 @@ from routes.portal.visit import Visit, see_other
 from services.accounts import users
 from services.knowledge import lifecycle, reviews
 from services.knowledge.access import load_visible
+from services.knowledge.network import conflicts
 from services.repairs import actions
 from services.repairs.visibility import load_visible as load_ticket
 
@@ -58,6 +59,7 @@ async def _page(visit: Visit, review: Review) -> Response:
         card=card,
         ticket=await _ticket(card),
         action=await _action(card),
+        incoming=await conflicts.comparison_of(review) if review.open else None,
         near=await near_duplicates(card) if review.open else [],
         holder=await _name(review.claimed_by) if _claimed(review) else "",
         mine=review.claimed_by == visit.actor.id and _claimed(review),

@@ -19,8 +19,10 @@ import structlog
 from pymongo.errors import PyMongoError
 
 from app import clock
+from app.ids import is_id
 from app.security import acting_as, system
 from matching import CardIndex, CardRecord, Embedder, HashingEmbedder, Matcher
+from matching import Symptom as LibrarySymptom
 from matching.channels.semantic import card_text
 from models.enums import FailureCardStatus
 from models.failure_card import FailureCard
@@ -30,12 +32,20 @@ from models.symptom import Symptom
 from services.diagnosis import snapshots, vectors
 from services.diagnosis.embedding import CardEmbedding
 from services.diagnosis.metrics import CARDS
-from services.diagnosis.translate import CARD_FIELDS, card_record, graph_relation, library_symptom, state_number
+from services.diagnosis.translate import (
+    CARD_FIELDS,
+    card_record,
+    graph_relation,
+    library_symptom,
+    state_number,
+    walked,
+)
 from services.knowledge import changes
+from services.knowledge.phrases import Wordings
 
 log = structlog.get_logger(__name__)
 
-LOAD_BATCH, STATE_BATCH = 200, 1000
+LOAD_BATCH, STATE_BATCH = 200, 250
 """Few enough that decoding them does not hold up the event loop."""
 OVERLAP = timedelta(seconds=10)
 """Longest time between the `updated_at` of a write and its commit, and how far the clocks of replicas may differ."""
@@ -75,6 +85,8 @@ class LiveIndex:
         self._unsaved = 0
         self._read_until: datetime | None = None
         self._reading = asyncio.Lock()
+        self._said: dict[str, tuple[str, ...]] = {}
+        self._wordings: Wordings | None = None
         self._changed: set[str] = set()
         self._in_hand: set[str] = set()
         self._wake = asyncio.Event()
@@ -192,6 +204,8 @@ class LiveIndex:
             symptoms = [library_symptom(symptom) async for symptom in _documents(Symptom, {})]
             edges = [graph_relation(edge) async for edge in _documents(KnowledgeRelation, {})]
             await asyncio.to_thread(self.index.replace_graph, symptoms, filter(None, edges))
+            self._said = {}
+            self._say(symptoms)
         differing = await self._differing()
         for start in range(0, len(differing), LOAD_BATCH):
             async with self._reading:
@@ -219,9 +233,12 @@ class LiveIndex:
         return differing
 
     async def _take_ids(self, card_ids: Iterable[str]) -> int:
-        """Bring these cards to the state they have in the store, absence included. Only within `_reading`, so that
-        reads cannot overtake each other."""
-        if not (wanted := sorted(card_ids)):
+        """Bring these cards, and symptoms, to the state they have in the store, absence of cards included. Only within
+        `_reading`, so that reads cannot overtake each other."""
+        noted = set(card_ids)
+        if symptoms := sorted(one for one in noted if is_id(one, "symptom")):
+            await self._read_symptoms({"_id": {"$in": symptoms}})
+        if not (wanted := sorted(noted.difference(symptoms))):
             return 0
         cards = FailureCard.get_pymongo_collection().find({"_id": {"$in": wanted}}, dict.fromkeys(CARD_FIELDS, 1))
         found = [record async for card in cards if not (record := card_record(card)).is_retired]
@@ -271,17 +288,40 @@ class LiveIndex:
         CARDS.set(len(self.index))
 
     async def _read_graph(self, since: dict[str, Any]) -> None:
-        symptoms = [library_symptom(symptom) async for symptom in _documents(Symptom, since)]
-        edges = [graph_relation(edge) async for edge in _documents(KnowledgeRelation, since)]
+        await self._read_symptoms(since)
+        edges = [edge async for edge in _documents(KnowledgeRelation, since) if walked(edge)]
+
+        def put() -> None:
+            for edge in edges:
+                if (relation := graph_relation(edge)) is not None:
+                    self.index.put_relation(relation)
+                else:
+                    self.index.drop_relation(edge["source_id"], edge["target_id"])
+
+        if edges:
+            await asyncio.to_thread(put)
+
+    async def _read_symptoms(self, query: dict[str, Any]) -> None:
+        symptoms = [library_symptom(symptom) async for symptom in _documents(Symptom, query)]
 
         def put() -> None:
             for symptom in symptoms:
                 self.index.put_symptom(symptom)
-            for edge in filter(None, edges):
-                self.index.put_relation(edge)
 
-        if symptoms or edges:
+        if symptoms:
             await asyncio.to_thread(put)
+            self._say(symptoms)
+
+    def _say(self, symptoms: Iterable[LibrarySymptom]) -> None:
+        self._said |= {symptom.code: (symptom.name, *symptom.synonyms) for symptom in symptoms}
+        self._wordings = None
+
+    @property
+    def wordings(self) -> Wordings:
+        """What the symptom library says."""
+        if self._wordings is None:
+            self._wordings = Wordings(text for texts in self._said.values() for text in texts)
+        return self._wordings
 
     def _note(self, card_ids: frozenset[str]) -> None:
         self._changed |= card_ids

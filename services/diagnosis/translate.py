@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from matching import CardRecord, Case, Relation, SignatureFields, Symptom, Vehicle, VehicleRange
-from models.enums import NodeType, SubsystemCategory, TicketCategory
+from models.enums import CreationMethod, NodeType, RelationType, SubsystemCategory, TicketCategory
 from models.ticket import Ticket
 
 Document = Mapping[str, Any]
@@ -22,6 +22,7 @@ CARD_FIELDS = (
 
 GRAPH_NODES = frozenset({NodeType.symptom, NodeType.failure_card, NodeType.part})
 """Vehicles and subsystems have channels of their own; as nodes they would connect everything with everything."""
+_CONFIRMED = frozenset({RelationType.causes, RelationType.resolves})
 
 SUBSYSTEM_OF = {
     TicketCategory.battery: SubsystemCategory.battery,
@@ -121,9 +122,16 @@ def library_symptom(symptom: Document) -> Symptom:
     return Symptom(symptom["symptom_code"], symptom["name"], tuple(symptom["synonyms"]))
 
 
+def walked(relation: Document) -> bool:
+    """Whether the graph channel walks this edge. What repairs confirm (`causes`, `resolves`) is there a second time,
+    the other way round, as `indicates` and `requires`: once is enough."""
+    twice = relation["creation_method"] != CreationMethod.manual and relation["relation_type"] in _CONFIRMED
+    return {relation["source_type"], relation["target_type"]} <= GRAPH_NODES and not twice
+
+
 def graph_relation(relation: Document) -> Relation | None:
-    """An edge as the graph channel walks it, None for one that it does not."""
-    if not {relation["source_type"], relation["target_type"]} <= GRAPH_NODES:
+    """An edge as the graph channel walks it, None for one that it does not or that has ended."""
+    if not walked(relation) or relation.get("ended_at") is not None:
         return None
     return Relation(
         source=relation["source_id"],

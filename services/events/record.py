@@ -1,11 +1,13 @@
 """The outbox: an event is recorded in the transaction that changes the state it reports."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from app import clock
 from app.database import after_commit, in_a_transaction
 from models.event import EfiEvent, Payload
 from models.record import ActorRef
+from services.writing import insert_many
 
 _listeners: list[Callable[[], None]] = []
 
@@ -30,9 +32,13 @@ async def record(payload: Payload, *, site_id: str | None = None, organisation_i
 
 
 async def record_all(
-    payloads: list[Payload], *, site_id: str | None = None, organisation_id: str | None = None
+    payloads: list[Payload],
+    *,
+    site_id: str | None = None,
+    organisation_id: str | None = None,
+    delay: timedelta = timedelta(0),
 ) -> list[EfiEvent]:
-    """Record several events in one round trip; see `record`."""
+    """Record several events in one round trip; see `record`. They are worked through after `delay`."""
     if not in_a_transaction():
         raise RuntimeError("an event is recorded in the transaction of the change that it reports")
     who = ActorRef.current()
@@ -46,13 +52,13 @@ async def record_all(
             cause=who.cause,
             site_id=site_id,
             organisation_id=organisation_id,
-            available_at=now,
+            available_at=now + delay,
             created_at=now,
             updated_at=now,
         )
         for payload in payloads
     ]
     if events:
-        await EfiEvent.insert_many(events)
+        await insert_many(events)
         after_commit(_announce)
     return events

@@ -170,7 +170,13 @@ async def store_version(
     changes: dict[str, Any] = {name: getattr(whole, name) for name in changed}
     if whole.failure_signature:
         changes["signature_hash"] = whole.failure_signature.signature_hash
-    changes |= {"version": number, "edition": card.edition + 1, "updated_by": current_actor().id, **(also or {})}
+    changes |= {
+        "version": number,
+        "edition": card.edition + 1,
+        "updated_by": current_actor().id,
+        "synced_to_network": False,
+        **(also or {}),
+    }
     line = versions.entry(number, summary, changed)
     async with transaction():
         edited = await update(

@@ -1,4 +1,4 @@
-"""Who wants to know when cards have changed in this process: the live matching index does."""
+"""Who wants to know when cards or symptoms have changed in this process: the live matching index does."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ _listeners: list[Listener] = []
 
 
 def on_changed(listener: Listener) -> None:
-    """Call `listener` with the ids of changed cards once their change has committed. It must be quick and not fail."""
+    """Call `listener` with the ids of what has changed once that has committed. It must be quick and not fail."""
     _listeners.append(listener)
 
 
@@ -17,9 +17,9 @@ def forget(listener: Listener) -> None:
     _listeners.remove(listener)
 
 
-def announce(*card_ids: str) -> None:
+def announce(*ids: str) -> None:
     """Tell the listeners after the running transaction has committed; nobody is told of one that did not."""
-    changed = frozenset(card_ids)
+    changed = frozenset(ids)
 
     def tell() -> None:
         for listener in _listeners:

@@ -4,6 +4,7 @@ Every function here reads a card and writes it back under its revision, so concu
 `app.database.in_transaction` repeats the loser: none is lost.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -14,6 +15,7 @@ from app import clock
 from models.event import ConfidenceUpdated, EffectivenessRecalculated
 from models.failure_card import ConfidenceChange, FailureCard
 from models.learning import CardEvidence, CardOutcome
+from models.network import CardShare
 from models.technician_action import TechnicianAction
 from models.ticket import Ticket
 from services.events.record import record_all
@@ -21,6 +23,7 @@ from services.knowledge import learning
 from services.knowledge.changes import announce
 from services.knowledge.evidence_rows import POOLED, EvidenceRow, half_life, row_of, rows_on, write_rows
 from services.knowledge.learning import Decayed, Posterior
+from services.knowledge.network import shares
 from services.knowledge.survivors import survivor, survivors
 from services.writing import update
 
@@ -49,7 +52,8 @@ async def record_outcome(
     known = {outcome.card_id for outcome in await CardOutcome.find(passage).to_list()}
     if card is None or known & {card.id, *card.merged_from}:
         return None
-    score = learning.stepped(card.confidence_score, success=success)
+    here = shares.score_here(card)
+    score = learning.stepped(here, success=success)
     outcome = CardOutcome(
         **passage,
         card_id=card.id,
@@ -57,7 +61,7 @@ async def record_outcome(
         variant=variant_of(ticket),
         success=success,
         reason=reason,
-        score_change=score - card.confidence_score,
+        score_change=score - here,
         occurred_at=occurred_at,
         event_id=event_id,
     )
@@ -87,7 +91,7 @@ async def take_back(ticket_id: str, resolution_round: int, reason: str, event_id
         if card is None:
             continue
         outcome = await update(outcome, {"taken_back_at": clock.now()})
-        score = learning.stepped(learning.shifted(card.confidence_score, -outcome.score_change), success=False)
+        score = learning.stepped(learning.shifted(shares.score_here(card), -outcome.score_change), success=False)
         changes.append(
             await _learn(card, outcome, score, reason, event_id, ticket, successes=-1, failures=1, again=True)
         )
@@ -106,11 +110,13 @@ async def _learn(
     failures: int,
     again: bool = False,
 ) -> ConfidenceChange:
-    """Write score, counts and evidence of a card, with their events. `again`: the use has been counted before."""
+    """Write score, counts and evidence of a card, with their events. `score` is the one after this service's own
+    outcomes; `again`: the use has been counted before."""
+    shown = learning.shifted(score, card.confidence_elsewhere)
     change = ConfidenceChange(
         timestamp=clock.now(),
         previous_score=card.confidence_score,
-        new_score=score,
+        new_score=shown,
         change_reason=reason,
         ticket_id=outcome.ticket_id,
         event_id=event_id,
@@ -121,7 +127,10 @@ async def _learn(
     rows = await rows_on([card.id], outcome.variant)
     for row in rows.values():
         row.add(outcome.occurred_at, successes=successes, failures=failures, outcomes=int(not again))
-    rate = learning.fix_rate(rows[card.id, POOLED].sums)
+    elsewhere = shares.ledgers((await shares.foreign([card.id]))[card.id], POOLED)
+    last_used_at = max(outcome.occurred_at, card.last_used_at or outcome.occurred_at)
+    everywhere = learning.together([rows[card.id, POOLED].sums, *elsewhere], half_life())
+    rate = learning.fix_rate(everywhere)
     card = await update(
         card,
         {
@@ -129,13 +138,14 @@ async def _learn(
             "success_count": worked,
             "failure_count": card.failure_count + failures,
             "effectiveness_score": effectiveness,
-            "confidence_score": score,
-            "confidence_level": learning.level_of(score),
+            "confidence_score": shown,
+            "confidence_level": learning.level_of(shown),
+            "confidence_here": score,
             "evidence_mean": rate.mean,
             "evidence_low": rate.low,
             "evidence_high": rate.high,
             "evidence_n": rate.n,
-            "last_used_at": max(outcome.occurred_at, card.last_used_at or outcome.occurred_at),
+            "last_used_at": last_used_at,
         },
         push={"confidence_history": {"$each": [change], "$slice": -HISTORY_KEPT}},
     )
@@ -236,30 +246,47 @@ class Evidence:
 
 
 async def evidence_of(card_id: str) -> tuple[Evidence, list[Evidence]]:
-    """The card's evidence over all variants, and on each (the MAX_VARIANTS with most outcomes), as of now."""
+    """The card's evidence over all variants, and on each (the MAX_VARIANTS with most outcomes), as of now: what was
+    learned here and elsewhere."""
     now = clock.now()
     found = await CardEvidence.find({"card_id": card_id}).to_list()
     rows = {row.variant: row_of(row) for row in found}
+    elsewhere = (await shares.foreign([card_id]))[card_id]
+    for variant in {part.variant for share in elsewhere for part in share.variants} - rows.keys():
+        rows[variant] = EvidenceRow(card_id, variant, Decayed(now))
+    rows = {variant: _with(row, elsewhere, now) for variant, row in rows.items()}
     pooled = rows.pop(POOLED, None) or EvidenceRow(card_id, POOLED, Decayed(now))
-    everywhere = pooled.sums.at(now, half_life())
     variants = sorted(rows.values(), key=lambda row: (-row.outcomes, row.variant))[:MAX_VARIANTS]
-    return _shown(pooled, everywhere, everywhere), [
-        _shown(row, row.sums.at(now, half_life()), everywhere) for row in variants
-    ]
+    return _shown(pooled, pooled.sums), [_shown(row, pooled.sums) for row in variants]
 
 
 async def evidence_on(card_ids: list[str], variant: str) -> dict[str, Evidence]:
-    """What is known of several cards on one variant, by card id, decayed to now."""
+    """What is known of several cards on one variant, here and elsewhere, by card id, decayed to now."""
     now = clock.now()
     rows = await rows_on(card_ids, variant)
-    pooled = {card_id: rows[card_id, POOLED].sums.at(now, half_life()) for card_id in card_ids}
+    elsewhere = await shares.foreign(card_ids)
     return {
-        card_id: _shown(row, row.sums.at(now, half_life()), pooled[card_id])
+        card_id: _shown(
+            _with(rows[card_id, variant], elsewhere[card_id], now),
+            _with(rows[card_id, POOLED], elsewhere[card_id], now).sums,
+        )
         for card_id in card_ids
-        for row in (rows[card_id, variant],)
     }
 
 
-def _shown(row: EvidenceRow, sums: Decayed, pooled: Decayed) -> Evidence:
-    rate = learning.variant_fix_rate(sums, pooled, half_life())
-    return Evidence(row.variant, row.outcomes, rate, row.ruled_out, sums)
+def _with(row: EvidenceRow, elsewhere: Sequence[CardShare], now: datetime) -> EvidenceRow:
+    """Our own row and what other services say of the same variant, as of now."""
+    parts = [part for share in elsewhere for part in share.variants if part.variant == row.variant]
+    sums = learning.together([row.sums.at(now, half_life()), *map(shares.ledger, parts)], half_life())
+    return EvidenceRow(
+        row.card_id,
+        row.variant,
+        sums.at(now, half_life()),
+        row.outcomes + sum(part.outcomes for part in parts),
+        row.ruled_out + sum(part.ruled_out for part in parts),
+    )
+
+
+def _shown(row: EvidenceRow, pooled: Decayed) -> Evidence:
+    rate = learning.variant_fix_rate(row.sums, pooled, half_life())
+    return Evidence(row.variant, row.outcomes, rate, row.ruled_out, row.sums)

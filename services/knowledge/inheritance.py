@@ -5,8 +5,9 @@ from models.failure_card import ConfidenceChange, FailureCard
 from models.learning import CardEvidence, CardOutcome
 from services.knowledge import learning
 from services.knowledge.confidence import HISTORY_KEPT, worked
-from services.knowledge.evidence_rows import POOLED, EvidenceRow, row_of, write_rows
+from services.knowledge.evidence_rows import POOLED, EvidenceRow, half_life, row_of, write_rows
 from services.knowledge.learning import Decayed
+from services.knowledge.network import shares
 from services.writing import update
 
 
@@ -24,10 +25,13 @@ async def inherit(kept: FailureCard, retired: FailureCard) -> FailureCard:
     succeeded = kept.success_count + retired.success_count - lost
     failed = kept.failure_count + retired.failure_count - (len(superseded) - lost)
     gained = learning.SUCCESS_STEP * (succeeded - kept.success_count)
-    score = learning.shifted(kept.confidence_score, gained - learning.FAILURE_STEP * (failed - kept.failure_count))
+    lost_score = learning.FAILURE_STEP * (failed - kept.failure_count)
+    here = learning.shifted(shares.score_here(kept), gained - lost_score)
+    score = learning.shifted(here, kept.confidence_elsewhere)
     rows = await _rows(kept.id, retired.id, superseded)
     await write_rows(list(rows.values()))
-    rate = learning.fix_rate(rows[POOLED].sums)
+    elsewhere = shares.ledgers((await shares.foreign([kept.id]))[kept.id], POOLED)
+    rate = learning.fix_rate(learning.together([rows[POOLED].sums, *elsewhere], half_life()))
     change = ConfidenceChange(
         timestamp=clock.now(),
         previous_score=kept.confidence_score,
@@ -43,6 +47,7 @@ async def inherit(kept: FailureCard, retired: FailureCard) -> FailureCard:
             "effectiveness_score": learning.effectiveness(succeeded, used),
             "confidence_score": score,
             "confidence_level": learning.level_of(score),
+            "confidence_here": here,
             "evidence_mean": rate.mean,
             "evidence_low": rate.low,
             "evidence_high": rate.high,
@@ -64,7 +69,9 @@ async def _supersede(kept: FailureCard, retired: FailureCard) -> list[CardOutcom
         if outcome.superseded_at is None:
             by_passage.setdefault((outcome.ticket_id, outcome.resolution_round), []).append(outcome)
     # One for each of both cards at most: earlier merges have left one. Ids of actions are in the order of recording.
-    first = [min(both, key=lambda one: max(one.action_ids, default="")) for both in by_passage.values() if len(both) > 1]
+    first = [
+        min(both, key=lambda one: max(one.action_ids, default="")) for both in by_passage.values() if len(both) > 1
+    ]
     return [await update(outcome, {"superseded_at": clock.now()}) for outcome in first]
 
 

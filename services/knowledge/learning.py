@@ -4,6 +4,8 @@ The score moves by fixed steps and says which way trust goes. It is no estimate:
 repairs succeed, and drifts to 0 or 1 everywhere else. The evidence is one: a Beta posterior of the fix rate.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -108,6 +110,19 @@ class Decayed:
             max(0.0, now.failures + failures * weight),
             max(0.0, now.rejections + rejections * weight),
         )
+
+
+def together(parts: Sequence[Decayed], half_life: timedelta) -> Decayed:
+    """The outcomes of several ledgers, as of the latest of them. Their order does not matter, not even in the last
+    digit. At least one is needed."""
+    as_of = max(part.as_of for part in parts)
+    now = [part.at(as_of, half_life) for part in parts]
+    return Decayed(
+        as_of,
+        math.fsum(part.successes for part in now),
+        math.fsum(part.failures for part in now),
+        math.fsum(part.rejections for part in now),
+    )
 
 
 def _weight(age: timedelta, half_life: timedelta) -> float:

@@ -3,12 +3,12 @@
 from typing import Any
 
 from app import clock
-from app.database import transaction
+from app.database import in_transaction, transaction
 from app.errors import Conflict, Forbidden, Invalid
 from app.security import ActorKind, Role, current_actor
 from models.enums import FailureCardStatus, ReviewStatus
 from models.event import CardApproved, CardDeprecated, CardSubmitted, CardUpdated, Payload
-from models.failure_card import FailureCard, Review
+from models.failure_card import CardContent, FailureCard, Review
 from services.accounts import users
 from services.events import record
 from services.knowledge import reviews
@@ -16,6 +16,8 @@ from services.knowledge.access import require_editor
 from services.knowledge.card_states import Move, after
 from services.knowledge.changes import announce
 from services.knowledge.content import DRAFT_MARK
+from services.knowledge.network import conflicts
+from services.knowledge.network.publishing import publish
 from services.writing import update
 
 
@@ -46,7 +48,7 @@ async def approve(card: FailureCard, reason: str = "") -> FailureCard:
         await _require_four_eyes(card)
         if review is not None:
             await reviews.close(review, ReviewStatus.approved, reason)
-        return await _move(
+        moved = await _move(
             card,
             Move.approve,
             {
@@ -56,6 +58,10 @@ async def approve(card: FailureCard, reason: str = "") -> FailureCard:
             },
             CardApproved(card_id=card.id, version=card.version),
         )
+        if await conflicts.waits(card.id):  # came in while the card itself was under review
+            await publish([card.id])
+            await conflicts.settle([card.id])
+        return moved
 
 
 async def reject(card: FailureCard, reason: str) -> FailureCard:
@@ -77,8 +83,16 @@ async def reject(card: FailureCard, reason: str) -> FailureCard:
         )
 
 
-async def decide(review: Review, decision: ReviewStatus, reason: str) -> Review:
-    """End a review by approving or rejecting its card; `reason` is needed to reject. Raises as those do."""
+async def decide(review: Review, decision: ReviewStatus, reason: str, content: CardContent | None = None) -> Review:
+    """End a review by approving or rejecting its card; `reason` is needed to reject. Raises as those do.
+
+    Where a version from another service waits, it is what is decided on, and `content` may take the place of both
+    versions: see `network.conflicts.decide`. Raises Invalid for content anywhere else.
+    """
+    if review.incoming_id:
+        return await in_transaction(lambda: conflicts.decide(review, decision, reason, content))
+    if content is not None:
+        raise Invalid.field("content", "is for versions from another service: edit the card instead")
     reviews.require_free(review)
     card = await FailureCard.find_one({"_id": review.card_id})
     if card is None:
@@ -130,7 +144,7 @@ async def _retire(card: FailureCard, move: Move, reason: str, successor_id: str 
 async def _move(card: FailureCard, move: Move, changes: dict[str, Any], payload: Payload) -> FailureCard:
     """Write the state that the move leads to, with its event. Editions count changes of state too."""
     target = after(move, card.status)
-    moved = await update(card, {"status": target, "edition": card.edition + 1, **changes})
+    moved = await update(card, {"status": target, "edition": card.edition + 1, "synced_to_network": False, **changes})
     await record(payload, site_id=card.source_garage_id)
     announce(card.id)
     return moved

@@ -15,7 +15,7 @@ from models.enums import FailureCardStatus, ReviewStatus
 from models.event import CardDeprecated
 from models.failure_card import CardContent, FailureCard
 from services.events import record
-from services.knowledge import relations, reviews, symptoms
+from services.knowledge import graph_edges, reviews, symptoms
 from services.knowledge.access import is_curator, require_editor
 from services.knowledge.card_states import Move, after
 from services.knowledge.cards import require_edition, store_version
@@ -73,7 +73,7 @@ async def merge(
             also={"merged_from": [card.id, *card.merged_from, *kept.merged_from]},
             merged_from=card.id,
         )
-        await relations.move(card.id, kept)
+        await graph_edges.take_over(card.id, kept)
         await _close_review(card, kept, reason)
         await _retire(card, kept, reason)
     return kept
@@ -120,6 +120,7 @@ async def _retire(card: FailureCard, kept: FailureCard, reason: str) -> None:
         "deprecation_reason": reason,
         "successor_id": kept.id,
         "merged_into": kept.id,
+        "synced_to_network": False,
     }
     await update(card, retired)
     if card.merged_from:

@@ -1,10 +1,12 @@
-"""The knowledge graph: edges between symptoms, cards, parts, vehicles and subsystems.
+"""Edges of the knowledge graph: drawn by hand, read, and made and weighted by what is stated and what repairs show.
 
-Nodes are named by symptom code, card id, part key, vehicle key and subsystem. An edge that is observed again gains
-evidence, and its weight moves towards 1.
+Which edges a card states and which a repair confirms is decided in `graph_edges`; here edges are written. All functions
+that write belong in the caller's transaction.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from pymongo import UpdateOne
@@ -13,14 +15,28 @@ from pymongo.errors import DuplicateKeyError
 from app import clock
 from app.errors import Duplicate, Invalid, NotFound
 from app.security import current_actor
-from models.enums import CreationMethod, NodeType, RelationType, SubsystemCategory
-from models.failure_card import FailureCard, RequiredPart
+from models.enums import CreationMethod, NodeType, RelationType
 from models.knowledge_relation import KnowledgeRelation, RelationContent
-from services.knowledge import symptoms
+from services.knowledge import nodes
+from services.knowledge.edge_weights import (
+    HAND_MADE_LIMIT,
+    NEGLIGIBLE,
+    UNSTATED_CONFIDENCE,
+    UNSTATED_WEIGHT,
+    Strength,
+    rank_of,
+    refresh_after,
+    slot_of,
+)
+from services.knowledge.evidence_rows import half_life
+from services.knowledge.learning import Decayed
+from services.knowledge.nodes import Node
 from services.paging import Page, by_index, page
 
-LEARNING_RATE = 0.1
-"""How far one observation moves an edge's weight towards 1."""
+REFRESH_BATCH = 500
+
+Weigher = Callable[[Mapping[str, Any]], tuple[float, float]]
+"""From an edge in its stored form to its weight and confidence."""
 
 
 class EdgeKey(NamedTuple):
@@ -38,12 +54,17 @@ def key_of(edge: RelationContent) -> EdgeKey:
 
 
 async def create(content: RelationContent) -> KnowledgeRelation:
-    """Add an edge by hand. Raises Invalid if an end does not exist or both are one, Duplicate if the edge exists."""
-    if (content.source_type, content.source_id) == (content.target_type, content.target_id):
+    """Draw an edge by hand. It is marked as such and starts weak (HAND_MADE_LIMIT).
+
+    Raises Invalid if an end does not exist or both are one, Duplicate if the edge exists.
+    """
+    source, target = Node(content.source_type, content.source_id), Node(content.target_type, content.target_id)
+    if source == target:
         raise Invalid.field("target_id", "must be another node than the source", content.target_id)
-    await _require_node("source_id", content.source_type, content.source_id)
-    await _require_node("target_id", content.target_type, content.target_id)
-    relation = _relation(content, CreationMethod.manual, evidence=1)
+    await nodes.require("source_id", source)
+    await nodes.require("target_id", target)
+    weak = {name: min(getattr(content, name), HAND_MADE_LIMIT) for name in ("weight", "confidence")}
+    relation = new_edge(content.model_copy(update=weak), CreationMethod.manual, stated=True)
     taken = Duplicate("This edge exists already.")
     if await KnowledgeRelation.find_one(key_of(content)._asdict()) is not None:
         raise taken
@@ -52,21 +73,6 @@ async def create(content: RelationContent) -> KnowledgeRelation:
     except DuplicateKeyError:
         raise taken from None
     return relation
-
-
-async def _require_node(field: str, kind: NodeType, identifier: str) -> None:
-    """Cards, symptoms and subsystems must exist; parts and vehicles may be named before anybody has registered them."""
-    match kind:
-        case NodeType.failure_card:
-            known = await FailureCard.find_one({"_id": identifier}) is not None
-        case NodeType.symptom:
-            known = bool(await symptoms.known({identifier}))
-        case NodeType.subsystem:
-            known = identifier in set(SubsystemCategory)
-        case _:
-            known = True
-    if not known:
-        raise Invalid.field(field, f"names no {kind.replace('_', ' ')}", identifier)
 
 
 async def get(relation_id: str) -> KnowledgeRelation:
@@ -85,181 +91,188 @@ async def list_relations(
     limit: int = 50,
     after: str | None = None,
 ) -> Page[KnowledgeRelation]:
-    """Newest first."""
+    """Newest first, those that have ended too."""
     wanted = {"source_id": source_id, "target_id": target_id, "relation_type": relation_type}
     query: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     first, rest = by_index(query, ("source_id", "target_id", "relation_type"))
     return await page(KnowledgeRelation, first, also=rest, limit=limit, after=after)
 
 
-async def link_card(card: FailureCard, method: CreationMethod, evidence: int = 1) -> int:
-    """See to it that the card's edges exist, and count `evidence` observations of each; returns their number.
-
-    symptom —indicates→ card, card —requires→ part, card —affects→ subsystem, vehicle —has_failure→ card. New edges
-    start with at least one observation; with `evidence` 0 those that exist stay as they are. Two reads and at most two
-    writes, however many edges there are. Belongs in the caller's transaction.
-    """
-    edges = {key_of(edge): edge for edge in _edges_of(card)}
-    existing = {key_of(edge): edge for edge in await _edges_at(card.id)}
-    if evidence:
-        await _observe([existing[key] for key in edges if key in existing], card.confidence_score, evidence)
-    fresh = [_relation(edge, method, max(1, evidence)) for key, edge in edges.items() if key not in existing]
-    if fresh:
-        await KnowledgeRelation.insert_many(fresh)
-    return len(edges)
-
-
-async def move(former_id: str, card: FailureCard) -> int:
-    """Let the edges of a card that was merged into `card` begin and end there; returns their number.
-
-    An edge that both cards had becomes one: the stronger one, with the other's observations counted on top, of which
-    the first only says that the edge exists. Edges between both cards go. Belongs in the transaction of the merge.
-    """
-    moving = await _edges_at(former_id)
-    if not moving:
-        return 0
-    own = {key_of(edge): edge for edge in await _edges_at(card.id)}
-    fresh: dict[EdgeKey, KnowledgeRelation] = {}
-    doubled: list[KnowledgeRelation] = []
-    for edge in moving:
-        moved = _at(edge, former_id, card)
-        key = key_of(moved)
-        if moved.source_id == moved.target_id:
-            continue
-        if key in own:
-            doubled.append(_together(own[key], moved))
-        else:
-            fresh[key] = _together(fresh[key], moved) if key in fresh else moved
-    collection = KnowledgeRelation.get_pymongo_collection()
-    # Deleted and stored anew: the embedded store never frees a unique key that an update leaves.
-    await collection.delete_many({"_id": {"$in": [edge.id for edge in moving]}})
-    if fresh:
-        await KnowledgeRelation.insert_many(list(fresh.values()))
-    if doubled:
-        fields = ("weight", "confidence", "evidence_count", "last_observed", "updated_at")
-        writes = [
-            UpdateOne(
-                {"_id": edge.id}, {"$set": {name: getattr(edge, name) for name in fields}, "$inc": {"revision": 1}}
-            )
-            for edge in doubled
-        ]
-        await collection.bulk_write(writes)
-    return len(moving)
-
-
-async def _edges_at(node_id: str) -> list[KnowledgeRelation]:
+async def edges_at(node_id: str) -> list[KnowledgeRelation]:
+    """Every edge from or to a node, those that have ended too. For nodes with few edges, which cards are."""
     leaving = await KnowledgeRelation.find({"source_id": node_id}).to_list()
     arriving = await KnowledgeRelation.find({"target_id": node_id}).to_list()
-    return list({edge.id: edge for edge in [*leaving, *arriving]}.values())
+    return list({edge.id: edge for edge in (*leaving, *arriving)}.values())
 
 
-def _at(edge: KnowledgeRelation, former_id: str, card: FailureCard) -> KnowledgeRelation:
-    """The edge with `card` in the place of the former one."""
-    changes: dict[str, Any] = {"updated_at": clock.now(), "revision": edge.revision + 1}
-    for end in ("source", "target"):
-        if getattr(edge, f"{end}_id") == former_id:
-            changes |= {f"{end}_id": card.id, f"{end}_label": card.title}
-    return edge.model_copy(update=changes)
+async def find(keys: Iterable[EdgeKey]) -> dict[EdgeKey, KnowledgeRelation]:
+    """Those of these edges that are stored."""
+    found = {}
+    for key in dict.fromkeys(keys):
+        if (edge := await KnowledgeRelation.find_one(key._asdict())) is not None:
+            found[key] = edge
+    return found
 
 
-def _together(one: KnowledgeRelation, other: KnowledgeRelation) -> KnowledgeRelation:
-    strong, weak = (one, other) if one.weight >= other.weight else (other, one)
-    again = max(0, weak.evidence_count - 1)
-    return one.model_copy(
-        update={
-            "weight": 1 - (1 - strong.weight) * (1 - LEARNING_RATE) ** again,
-            "confidence": max(one.confidence, other.confidence),
-            "evidence_count": strong.evidence_count + again,
-            "last_observed": max(filter(None, (one.last_observed, other.last_observed)), default=None),
-            "updated_at": clock.now(),
-        }
-    )
+def new_edge(content: RelationContent, method: CreationMethod, *, stated: bool) -> KnowledgeRelation:
+    """An edge that is not stored yet; `weight` and `confidence` of the content become its base.
 
-
-async def observe(edges: Iterable[RelationContent], method: CreationMethod) -> None:
-    """Count one more observation of each edge, and make those that are new. Belongs in the caller's transaction."""
-    seen, fresh = [], []
-    for key, edge in {key_of(edge): edge for edge in edges}.items():
-        found = await KnowledgeRelation.find_one(key._asdict())
-        if found is None:
-            fresh.append(_relation(edge, method, 1))
-        else:
-            seen.append(found)
-    await _observe(seen, None, 1)
-    if fresh:
-        await KnowledgeRelation.insert_many(fresh)
-
-
-async def _observe(edges: list[KnowledgeRelation], confidence: float | None, evidence: int) -> None:
-    if not edges:
-        return
+    Of one that nobody states, repairs alone carry the weight, whatever the content says.
+    """
     now = clock.now()
-    sure = {} if confidence is None else {"confidence": confidence}
-    await KnowledgeRelation.get_pymongo_collection().bulk_write(
-        [
-            UpdateOne(
-                {"_id": edge.id},
-                {
-                    "$set": {
-                        "weight": 1 - (1 - edge.weight) * (1 - LEARNING_RATE) ** evidence,
-                        "last_observed": now,
-                        "updated_at": now,
-                        **sure,
-                    },
-                    "$inc": {"evidence_count": evidence, "revision": 1},
-                },
-            )
-            for edge in edges
-        ]
-    )
-
-
-def _relation(edge: RelationContent, method: CreationMethod, evidence: int) -> KnowledgeRelation:
-    return KnowledgeRelation(
-        **edge.model_dump(),
-        evidence_count=evidence,
-        last_observed=clock.now(),
+    base = (content.weight, content.confidence) if stated else (UNSTATED_WEIGHT, UNSTATED_CONFIDENCE)
+    edge = KnowledgeRelation(
+        **content.model_dump(exclude={"weight", "confidence"}),
+        base_weight=base[0],
+        base_confidence=base[1],
+        as_of=now,
+        last_observed=now,
         created_by=current_actor().id,
         creation_method=method,
+        stated=stated,
     )
+    return edge.model_copy(update={"slot": slot_of(edge.id), **reckoned(edge, strength_of(edge))})
 
 
-def part_key(part: RequiredPart) -> str:
-    """The node of a part: its number, else its name in lower case."""
-    return (part.part_number or " ".join(part.part_name.casefold().split()))[:200]
+def strength_of(edge: KnowledgeRelation) -> Strength:
+    """What decides the edge's weight, as of its `as_of`."""
+    return Strength(edge.base_weight, edge.base_confidence, Decayed(edge.as_of, edge.support, edge.doubt))
 
 
-def vehicle_key(make: str, model: str) -> str:
-    """The node of a vehicle model: `make|model` in lower case."""
-    return "|".join(" ".join(text.casefold().replace("|", " ").split()) for text in (make, model))[:200]
+def weigher(now: datetime) -> Weigher:
+    """Reckons weight and confidence of edges in their stored form as of `now`."""
+    lasting = half_life()
+
+    def weigh(stored: Mapping[str, Any]) -> tuple[float, float]:
+        sums = Decayed(stored["as_of"], stored["support"], stored["doubt"])
+        # Most edges rest on their statement alone, which does not age.
+        aged = sums.at(now, lasting) if sums.n else sums
+        strength = Strength(stored["base_weight"], stored["base_confidence"], aged)
+        return strength.weight, strength.confidence
+
+    return weigh
 
 
-def _edges_of(card: FailureCard) -> Iterable[RelationContent]:
-    title, confidence = card.title, card.confidence_score
-    itself = (NodeType.failure_card, card.id, title)
-    labels = {symptom.symptom_code: symptom.description for symptom in card.symptoms}
-    for code in card.symptom_codes:
-        yield _edge((NodeType.symptom, code, labels.get(code, code)), RelationType.indicates, itself, confidence)
-    for part in card.required_parts:
-        yield _edge(itself, RelationType.requires, (NodeType.part, part_key(part), part.part_name), confidence)
-    subsystem = card.subsystem_category
-    yield _edge(itself, RelationType.affects, (NodeType.subsystem, subsystem, subsystem.replace("_", " ")), confidence)
-    for vehicle in card.vehicle_models:
-        label = f"{vehicle.make} {vehicle.model}".strip()[:200]
-        node = (NodeType.vehicle, vehicle_key(vehicle.make, vehicle.model), label)
-        yield _edge(node, RelationType.has_failure, itself, confidence)
+def reckoned(edge: KnowledgeRelation, strength: Strength, ended_at: datetime | None = None) -> dict[str, Any]:
+    """The fields that follow from an edge's strength."""
+    sums = strength.sums
+    source, target = Node(edge.source_type, edge.source_id), Node(edge.target_type, edge.target_id)
+    return {
+        "base_weight": strength.base_weight,
+        "base_confidence": strength.base_confidence,
+        "support": sums.successes,
+        "doubt": sums.failures,
+        "as_of": sums.as_of,
+        "weight": 0.0 if ended_at else strength.weight,
+        "confidence": strength.confidence,
+        "rank": rank_of(edge.id, strength.weight),
+        "refresh_at": None if ended_at else refresh_after(sums, half_life()),
+        "ended_at": ended_at,
+        "ends": [] if ended_at else [source.key, target.key],
+    }
 
 
-def _edge(
-    source: tuple[NodeType, str, str], relation: RelationType, target: tuple[NodeType, str, str], confidence: float
-) -> RelationContent:
-    return RelationContent(
-        source_type=source[0],
-        source_id=source[1],
-        source_label=source[2],
-        relation_type=relation,
-        target_type=target[0],
-        target_id=target[1],
-        target_label=target[2],
-        confidence=confidence,
-    )
+class Change(NamedTuple):
+    """What becomes of one stored edge."""
+
+    edge: KnowledgeRelation
+    fields: Mapping[str, Any]
+    counts: Mapping[str, int] = {}
+
+
+def restated(edge: KnowledgeRelation, wanted: RelationContent) -> Change | None:
+    """The edge as its card states it now; None if nothing changes."""
+    base = (wanted.weight, wanted.confidence)
+    said = {
+        "source_label": wanted.source_label,
+        "target_label": wanted.target_label,
+        "bidirectional": wanted.bidirectional,
+        "creation_method": CreationMethod.inferred,  # whoever drew it first: a card says so now
+        "stated": True,
+    }
+    same = edge.ended_at is None and (edge.base_weight, edge.base_confidence) == base
+    if same and all(getattr(edge, name) == value for name, value in said.items()):
+        return None
+    now = clock.now()
+    strength = Strength(*base, strength_of(edge).sums).at(now, half_life())
+    return Change(edge, said | {"last_observed": now} | reckoned(edge, strength))
+
+
+def unstated(edge: KnowledgeRelation) -> Change:
+    """The edge when nothing states it any more: what repairs have shown remains and fades, without it the edge ends."""
+    now = clock.now()
+    strength = Strength(UNSTATED_WEIGHT, UNSTATED_CONFIDENCE, strength_of(edge).sums).at(now, half_life())
+    ended = now if strength.sums.successes < NEGLIGIBLE else None
+    return Change(edge, {"stated": False} | reckoned(edge, strength, ended))
+
+
+def ended(edge: KnowledgeRelation) -> Change:
+    """The edge when one of its nodes is out of use. It keeps what it has learnt."""
+    return Change(edge, {"stated": False} | reckoned(edge, strength_of(edge), clock.now()))
+
+
+def observed(edge: KnowledgeRelation, occurred_at: datetime, *, support: int = 0, doubt: int = 0) -> Change:
+    """The edge after what repairs at `occurred_at` said of it; negative numbers take back."""
+    strength = strength_of(edge)
+    sums = strength.sums.plus(occurred_at, half_life(), successes=support, failures=doubt)
+    strength = Strength(strength.base_weight, strength.base_confidence, sums)
+    fields = reckoned(edge, strength, edge.ended_at)
+    if support > 0:
+        fields["last_observed"] = max(occurred_at, edge.last_observed or occurred_at)
+    return Change(edge, fields, {"evidence_count": support, "counter_count": doubt})
+
+
+def absorbed(edge: KnowledgeRelation, other: KnowledgeRelation) -> Change:
+    """The edge with what another one has learnt counted on top."""
+    own, more = strength_of(edge), strength_of(other)
+    strength = replace(own, sums=own.sums.together(more.sums, half_life()))
+    seen = [edge.last_observed, other.last_observed]
+    over = edge.ended_at if strength.sums.successes < NEGLIGIBLE else None
+    fields = reckoned(edge, strength, over) | {"last_observed": max(filter(None, seen), default=None)}
+    return Change(edge, fields, {name: getattr(other, name) for name in ("evidence_count", "counter_count")})
+
+
+def applied(change: Change) -> KnowledgeRelation:
+    """The edge as it is after the change, for one that is not stored yet."""
+    counts = {name: getattr(change.edge, name) + more for name, more in change.counts.items()}
+    return change.edge.model_copy(update={**change.fields, **counts})
+
+
+async def write(changes: Iterable[Change | None], fresh: Iterable[KnowledgeRelation] = ()) -> int:
+    """Store changes and new edges; returns their number."""
+    now = clock.now()
+    updates = [
+        UpdateOne(
+            {"_id": change.edge.id},
+            {"$set": {**change.fields, "updated_at": now}, "$inc": {**change.counts, "revision": 1}},
+        )
+        for change in changes
+        if change is not None
+    ]
+    if updates:
+        await KnowledgeRelation.get_pymongo_collection().bulk_write(updates)
+    added = list(fresh)
+    if added:
+        await KnowledgeRelation.insert_many(added)
+    return len(updates) + len(added)
+
+
+async def refresh_faded(limit: int = 20 * REFRESH_BATCH) -> int:
+    """Reckon anew the weights that time has changed, and end what nobody states and nothing shows any more.
+
+    Returns the number of edges. Repeatable; a timer calls it.
+    """
+    done = 0
+    while done < limit:
+        batch = await KnowledgeRelation.find({"refresh_at": {"$lte": clock.now()}}).limit(REFRESH_BATCH).to_list()
+        await write(_refreshed(edge) for edge in batch)
+        done += len(batch)
+        if len(batch) < REFRESH_BATCH:
+            break
+    return done
+
+
+def _refreshed(edge: KnowledgeRelation) -> Change:
+    strength = strength_of(edge).at(clock.now(), half_life())
+    over = not edge.stated and strength.sums.successes < NEGLIGIBLE
+    return Change(edge, reckoned(edge, strength, clock.now() if over else None))

@@ -32,16 +32,21 @@ async def open_for(card: FailureCard) -> Review:
     """
     review = await open_review(card.id)
     if review is None:
-        review = Review(
-            card_id=card.id,
-            card_title=card.title,
-            subsystem_category=card.subsystem_category,
-            source_type=card.source_type,
-            source_ticket_id=card.source_ticket_id,
-            submitted_by=ActorRef.current(),
-        )
+        review = review_of(card)
         await review.insert()
     return review
+
+
+def review_of(card: FailureCard) -> Review:
+    """A new review, not yet stored; see `open_for` for where there may be one already."""
+    return Review(
+        card_id=card.id,
+        card_title=card.title,
+        subsystem_category=card.subsystem_category,
+        source_type=card.source_type,
+        source_ticket_id=card.source_ticket_id,
+        submitted_by=ActorRef.current(),
+    )
 
 
 async def open_review(card_id: str) -> Review | None:

@@ -8,6 +8,7 @@ from pymongo.errors import DuplicateKeyError
 from app.errors import Duplicate, Invalid, NotFound, Stale
 from models.enums import SubsystemCategory
 from models.symptom import Symptom, SymptomContent
+from services.knowledge.changes import announce
 from services.paging import Page, by_index, page
 from services.writing import update
 
@@ -20,6 +21,7 @@ async def create(content: SymptomContent) -> Symptom:
         await symptom.insert()
     except DuplicateKeyError:
         raise Duplicate(f"The symptom {content.symptom_code} or its name exists already.") from None
+    announce(symptom.id)
     return symptom
 
 
@@ -60,7 +62,9 @@ async def edit(symptom: Symptom, content: SymptomContent, *, revision: int) -> S
         raise Invalid.field("symptom_code", "cannot change: cards refer to it", content.symptom_code)
     changed = Symptom(id=symptom.id, **content.model_dump())
     await _require_free(changed)
-    return await update(symptom, {**content.model_dump(), "name_key": changed.name_key})
+    edited = await update(symptom, {**content.model_dump(), "name_key": changed.name_key})
+    announce(symptom.id)
+    return edited
 
 
 async def require(codes: Iterable[str]) -> None:

@@ -49,9 +49,13 @@ async def list_versions(card_id: str, *, limit: int = 50, after: str | None = No
     return Page(found[:limit], str(found[limit - 1].version) if len(found) > limit else None)
 
 
+async def find(card_id: str, version: int) -> CardVersion | None:
+    return await CardVersion.find_one({"card_id": card_id, "version": version})
+
+
 async def get_version(card_id: str, version: int) -> CardVersion:
     """Raises NotFound."""
-    found = await CardVersion.find_one({"card_id": card_id, "version": version})
+    found = await find(card_id, version)
     if found is None:
         raise NotFound(f"The card {card_id} has no version {version}.")
     return found

@@ -4,24 +4,11 @@ from typing import Any
 
 from app.ids import is_id
 from app.security import Role
-from models.enums import CreationMethod, SourceType
 from models.event import CardDeprecated, CardSubmitted, CardUpdated, EfiEvent, EventType
 from models.failure_card import FailureCard, Review
 from services.accounts import users
 from services.engagement.notifications import notify
 from services.events.handler import handles_as
-from services.knowledge import relations
-
-
-@handles_as("graph")
-async def link_graph(event: EfiEvent) -> dict[str, Any]:
-    """Give the card its edges to symptoms, parts, vehicles and its subsystem; those that exist stay as they are."""
-    card = await _card(event)
-    if card is None or card.merged_into is not None:
-        return {"skipped": "no such card, or it has been merged into another"}
-    inferred = card.source_type in (SourceType.field_discovery, SourceType.pattern_detection)
-    method = CreationMethod.inferred if inferred else CreationMethod.manual
-    return {"edges": await relations.link_card(card, method, evidence=0)}
 
 
 @handles_as("engagement")

@@ -4,18 +4,21 @@ from collections.abc import Mapping
 
 from app.database import Access, DeclaredRights
 from models.account import User
+from models.bookkeeping import Lease
 from models.diagnosis import CheckLikelihood, CheckOutcome
 from models.draft_suggestion import DraftSuggestions
 from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
 from models.incident import Incident, IncidentTicket
-from models.knowledge_relation import KnowledgeRelation
+from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.match_model import MatchModel
 from models.match_run import MatchRun
+from models.network import BundleReceipt, CardLineage, CardShare, IncomingVersion, NetworkIdentity, Peer
 from models.notification import Notification
 from models.record import Record
 from models.symptom import Symptom
+from models.symptom_candidate import SymptomCandidate
 from models.technician_action import TechnicianAction
 from models.ticket import Ticket
 
@@ -33,6 +36,7 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         FailureCard: BOTH,
         CardOutcome: BOTH,
         CardEvidence: BOTH,
+        CardShare: READ,
         CheckOutcome: BOTH,
         CheckLikelihood: BOTH,
         EfiEvent: BOTH,
@@ -50,12 +54,16 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
     },
     # Keeps the knowledge graph.
     "graph": {
-        Ticket: READ,
+        Ticket: BOTH,
         TechnicianAction: READ,
         FailureCard: READ,
+        Symptom: READ,
         KnowledgeRelation: BOTH,
+        GraphObservation: BOTH,
         EfiEvent: READ,
     },
+    # Gathers what the symptom library does not know.
+    "library": {Ticket: READ, TechnicianAction: READ, SymptomCandidate: BOTH},
     # Tells people.
     "engagement": {
         User: READ,
@@ -91,6 +99,22 @@ BY_THE_CLOCK: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         FailureCard: BOTH,
         CardVersion: WRITE,
         Review: BOTH,
+        EfiEvent: WRITE,
+    },
+    # Exchanges knowledge with other services. It sees no ticket, no action and no person.
+    "network": {
+        FailureCard: BOTH,
+        CardVersion: BOTH,
+        Review: BOTH,
+        Symptom: BOTH,
+        CardEvidence: READ,
+        NetworkIdentity: BOTH,
+        Peer: BOTH,
+        CardLineage: BOTH,
+        CardShare: BOTH,
+        IncomingVersion: BOTH,
+        BundleReceipt: BOTH,
+        Lease: BOTH,
         EfiEvent: WRITE,
     },
 }

@@ -9,17 +9,14 @@ return window, and the customer, if asked, gave 3 of 5 or more.
 The order of events does not matter: a resolution weighed after the revisit counts as the failure it was.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from models.enums import CreationMethod, NodeType, RelationType, ResolutionOutcome
+from models.enums import ResolutionOutcome
 from models.event import EfiEvent, TicketInProgress, TicketResolved
-from models.failure_card import FailureCard, RequiredPart
-from models.knowledge_relation import RelationContent
 from models.technician_action import TechnicianAction
 from services.events.handler import handles_as
-from services.knowledge import confidence, relations
+from services.knowledge import confidence
 from services.repairs import passages
 from services.repairs.passages import Passage
 
@@ -94,25 +91,6 @@ async def weigh_outcomes(event: EfiEvent) -> dict[str, Any]:
     return {"cards": {judged.card_id: {"success": judged.success, "reason": judged.reason} for judged in judgements}}
 
 
-@handles_as("graph")
-async def strengthen_graph(event: EfiEvent) -> dict[str, Any]:
-    """A repair that worked confirms the edges between what was complained of, the card, and the parts fitted."""
-    passage, judgements = await _judged(event)
-    worked = [judged for judged in judgements if judged.success]
-    if passage is None or not worked:
-        return {"skipped": "no repair by a card succeeded"}
-    cards = await FailureCard.find({"_id": {"$in": [judged.card_id for judged in worked]}}).to_list()
-    titles = {card.id: card.title for card in cards}
-    edges = [
-        edge
-        for judged in worked
-        if judged.card_id in titles
-        for edge in _edges(passage, judged, titles[judged.card_id])
-    ]
-    await relations.observe(edges, CreationMethod.inferred)
-    return {"edges": len(edges)}
-
-
 @handles_as("learning")
 async def take_success_back(event: EfiEvent) -> dict[str, Any]:
     """A revisit within the return window shows that the passage before had not solved the problem."""
@@ -128,26 +106,3 @@ async def _judged(event: EfiEvent) -> tuple[Passage | None, list[Judgement]]:
     resolved = TicketResolved.model_validate(event.data)
     passage = await passages.read(resolved.ticket_id, resolved.resolution_round)
     return passage, judge(passage, resolved) if passage else []
-
-
-def _edges(passage: Passage, judged: Judgement, title: str) -> Iterable[RelationContent]:
-    for code in passage.ticket.symptom_codes:
-        yield RelationContent(
-            source_type=NodeType.symptom,
-            source_id=code,
-            source_label=code,
-            relation_type=RelationType.indicates,
-            target_type=NodeType.failure_card,
-            target_id=judged.card_id,
-            target_label=title,
-        )
-    for part in (part for action in judged.actions for part in action.parts_used):
-        yield RelationContent(
-            source_type=NodeType.failure_card,
-            source_id=judged.card_id,
-            source_label=title,
-            relation_type=RelationType.requires,
-            target_type=NodeType.part,
-            target_id=relations.part_key(RequiredPart(part_name=part.part_name, part_number=part.part_number)),
-            target_label=part.part_name,
-        )

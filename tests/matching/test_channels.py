@@ -85,10 +85,9 @@ def test_search_and_score_agree(channel: Channel, index: CardIndex, case: Case) 
 def test_explanation_adds_up(channel: Channel, index: CardIndex, case: Case) -> None:
     query = index.prepare(case)
     for slot in everything(index):
-        reasons = channel.explain(query, int(slot))
-        assert sum(reason.contribution for reason in reasons) == pytest.approx(
-            channel.score(query, np.array([slot]))[0], abs=1e-5
-        )
+        score = float(channel.score(query, np.array([slot]))[0])
+        reasons = channel.explain(query, int(slot), score)
+        assert sum(reason.contribution for reason in reasons) == pytest.approx(score, abs=1e-5)
         assert all(reason.text and reason.channel == channel.name for reason in reasons)
 
 

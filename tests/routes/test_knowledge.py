@@ -59,7 +59,7 @@ async def test_experts_draw_edges(api: Api):
     assert (missing.status_code, missing.json()["errors"][0]["field"]) == (422, "source_id")
     await expert.post("/api/efi/symptoms", json=SYMPTOM)
     made = await expert.post("/api/efi/relations", json=EDGE)
-    assert (made.status_code, made.json()["creation_method"], made.json()["evidence_count"]) == (201, "manual", 1)
+    assert (made.status_code, made.json()["creation_method"], made.json()["evidence_count"]) == (201, "manual", 0)
     assert (await expert.post("/api/efi/relations", json=EDGE)).status_code == 409
     relation_id = made.json()["relation_id"]
     assert (await technician.get(f"/api/efi/relations/{relation_id}")).json() == made.json()

@@ -182,7 +182,8 @@ async def test_a_damaged_snapshot_is_of_no_use(path: Path, by: bytes | None):
     with capture_logs() as logs:
         live = LiveIndex(WatchedEmbedder(), snapshot=path)
         await live.load()
-    assert [entry["reason"] for entry in logs if "of no use" in entry["event"]] == ["the snapshot is damaged"]
+    (reason,) = [entry["reason"] for entry in logs if "of no use" in entry["event"]]
+    assert "damaged" in reason or "cannot be read" in reason
     assert contents(live.index) == await as_from_nothing()
     await run(path)
     assert snapshots.read(path, WatchedEmbedder()) is not None

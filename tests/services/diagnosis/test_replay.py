@@ -53,11 +53,15 @@ async def live(as_system: None) -> AsyncIterator[LiveIndex]:
 
 @pytest.fixture
 async def known(live: LiveIndex) -> dict[str, FailureCard]:
-    return {
+    cards = {
         "horn": await approved("Horn silent after rain", symptom_text="horn relay buzzes", error_codes=["P0A80"]),
         "relay": await approved("Relay buzzes", symptom_text="relay buzzes at idle"),
         "lamp": await approved("Lamp dark after rain"),
     }
+    # A vector that arrives between a match and its replay would be a difference.
+    await live.caught_up()
+    await live.embedding.fill()
+    return cards
 
 
 async def asked(**options: Any) -> str:

@@ -99,7 +99,7 @@ async def test_every_pair_of_state_and_move(status: FailureCardStatus, move: str
         with pytest.raises(IllegalMove) as refused:
             await MOVE_CALLS[move](card)
     assert refused.value.extra["current"] == status
-    assert refused.value.extra["legal"] == list(MOVES[status].values())
+    assert refused.value.extra["legal"] == list(dict.fromkeys(MOVES[status].values()))
     assert [way["move"] for way in refused.value.extra["legal_moves"]] == list(MOVES[status])
     assert (await fresh(card)).revision == card.revision
     assert await EfiEvent.find_all().count() == 0

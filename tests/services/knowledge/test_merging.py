@@ -10,13 +10,13 @@ from app.database import connect, disconnect, in_transaction
 from app.errors import Conflict, EfiError, Forbidden, Stale
 from app.security import acting_as
 from models import ALL_DOCUMENTS
-from models.enums import CreationMethod, FailureCardStatus
+from models.enums import FailureCardStatus
 from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard
 from models.knowledge_relation import KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.ticket import Ticket
-from services.knowledge import cards, confidence, lifecycle, merging, relations
+from services.knowledge import cards, confidence, graph_edges, lifecycle, merging, relations
 from services.knowledge.evidence_rows import POOLED
 from services.knowledge.learning import fix_rate
 from services.knowledge.survivors import survivor, survivors
@@ -83,7 +83,7 @@ async def test_an_outcome_at_the_same_time_is_not_lost():
 async def test_a_merge_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch):
     kept, retired = await stored_card(), await stored_card()
     await outcome(retired, True, ["act_1"])
-    await relations.link_card(retired, CreationMethod.manual)
+    await graph_edges.link_card(retired)
     before = [await model.find().sort("_id").to_list() for model in (FailureCard, CardEvidence, KnowledgeRelation)]
 
     async def breaks(*_: object) -> None:
@@ -110,7 +110,7 @@ async def test_doing_it_again_changes_nothing():
 async def test_a_card_with_hundreds_of_edges_and_variants():
     vehicles = [{"make": f"Make {n}", "model": "X"} for n in range(300)]
     kept, retired = await stored_card(), await stored_card(vehicle_models=vehicles)
-    await relations.link_card(retired, CreationMethod.manual)
+    await graph_edges.link_card(retired)
     rows = [
         CardEvidence(id=f"{retired.id}|v|{n}|", card_id=retired.id, variant=f"v|{n}|", successes=1, as_of=clock.now())
         for n in range(300)
@@ -125,16 +125,15 @@ async def test_a_card_with_hundreds_of_edges_and_variants():
 async def test_edges_between_both_go_and_equal_ones_add_up():
     kept, retired = await stored_card(), await stored_card()
     for card in (kept, retired):
-        await relations.link_card(card, CreationMethod.manual)
+        await graph_edges.link_card(card)
     edge = await KnowledgeRelation.find_one({"source_id": retired.id, "target_id": "bms"})
-    await relations.observe([relations.RelationContent.model_validate(edge.model_dump(), extra="ignore")], "inferred")
-    between = edge.model_copy(update={"id": "rel_between", "relation_type": "similar_to", "target_id": kept.id})
-    await between.insert()
+    await relations.write([relations.observed(edge, edge.created_at, support=2)])
+    await graph_edges.relate_similar(kept, {retired.id: 0.9})
     await merge(retired, kept)
-    left = await KnowledgeRelation.find().to_list()
+    left = await KnowledgeRelation.find({"ended_at": None}).to_list()
     assert {edge.source_id for edge in left} | {edge.target_id for edge in left} == {kept.id, "bms", "ather|450x"}
     (subsystem,) = [edge for edge in left if edge.target_id == "bms"]
-    assert (subsystem.evidence_count, subsystem.weight) == (2, pytest.approx(0.55))
+    assert (subsystem.evidence_count, subsystem.weight) == (2, pytest.approx((4 * 0.5 + 2) / 6, abs=0.01))
 
 
 async def test_chains_end_at_the_card_that_is_left_and_it_takes_further_ones():
@@ -193,7 +192,7 @@ async def test_every_query_of_a_merge_has_its_index(database_url: str, database_
         first, second, third = [await stored_card() for _ in range(3)]
         for card in (first, second):
             await outcome(card, True, ["act_1"])
-            await relations.link_card(card, CreationMethod.manual)
+            await graph_edges.link_card(card)
         await merge(first, second)
         await merge(second, third)
         assert await queries.scans(database) == set()

@@ -4,9 +4,20 @@ from app import clock
 from app.database import connect, disconnect, in_transaction
 from app.security import acting_as
 from models import ALL_DOCUMENTS
-from models.enums import CreationMethod, ReviewStatus
+from models.enums import ReviewStatus
 from models.symptom import SymptomContent
-from services.knowledge import access, cards, confidence, lifecycle, loading, relations, reviews, symptoms, versions
+from services.knowledge import (
+    access,
+    cards,
+    confidence,
+    graph_edges,
+    lifecycle,
+    loading,
+    relations,
+    reviews,
+    symptoms,
+    versions,
+)
 from services.knowledge.cards import CardFilter
 from tests.query_plans import watched
 from tests.services.knowledge.samples import EXPERT, TECHNICIAN, a_card, a_ticket
@@ -33,8 +44,15 @@ async def a_cards_life() -> None:
     await confidence.evidence_of(card.id)
     approved = await access.load_visible(card.id)
     for _ in range(2):
-        await in_transaction(lambda: relations.link_card(approved, CreationMethod.inferred))
+        await in_transaction(lambda: graph_edges.link_card(approved))
+        await in_transaction(lambda: graph_edges.relate_similar(approved, {approved.id: 1.0}))
         await loading.upsert_by_natural_key([("a", a_card())])
+    seen = ticket.model_copy(update={"symptom_codes": ["SYM_BATT_001"]})
+    use = graph_edges.CardUse(card.id, worked=True, parts=[("Fuse", "")])
+    await in_transaction(lambda: graph_edges.observe_passage(seen, 1, [use], ticket.created_at))
+    await in_transaction(lambda: graph_edges.doubt(seen, [card.id], ticket.created_at))
+    await in_transaction(lambda: graph_edges.take_back(ticket.id, 1))
+    await relations.refresh_faded()
     with acting_as(EXPERT):
         await lifecycle.deprecate(await access.load_visible(card.id), "redesigned")
 

@@ -222,8 +222,14 @@ async def test_a_repair_that_worked_strengthens_the_graph(workshop: Workshop, se
     await workshop.action(ticket, failure_card_used=card.id, parts_used=[ActionPart(part_name="BMS board")])
     await workshop.resolve(ticket)
     await workshop.settle()
-    edges = {(e.source_id, e.target_id) async for e in KnowledgeRelation.find({"creation_method": "inferred"})}
-    assert edges == {("SYM_CHRG_001", card.id), (card.id, "bms board")}
+    edges = {(e.source_id, e.relation_type, e.target_id) async for e in KnowledgeRelation.find({"evidence_count": 1})}
+    assert edges == {
+        ("SYM_CHRG_001", "indicates", card.id),
+        (card.id, "causes", "SYM_CHRG_001"),
+        (card.id, "requires", "bms board"),
+        ("bms board", "resolves", card.id),
+        (card.id, "affects", "bms"),
+    }
 
 
 async def test_rejected_cards_and_ratings_are_counted(workshop: Workshop, seeing: None):

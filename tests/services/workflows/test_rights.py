@@ -39,7 +39,7 @@ async def test_no_right_is_granted_that_is_not_needed(workshop: Workshop, agent:
 async def _everything(workshop: Workshop) -> None:
     card = await workshop.approved_card(diagnostic_tree=leaf("Is the balancing resistor open?"))
     checked = [AttemptedDiagnostic(step_id="n1", card_id=card.id, check_performed="measured", answer=True)]
-    ticket = await workshop.ticket("Stops charging")
+    ticket = await workshop.ticket("Stops charging", description="The charging latch jams")
     with acting_as(workshop.expert):
         await ticket_moves.assign(ticket, workshop.technician.id)
     rejected = [RejectedHypothesis(hypothesis="fuse", card_id=card.id, reason_rejected="whole")]

@@ -1,0 +1,302 @@
+"""Questions to the knowledge graph: neighbours, ways between nodes, cards behind symptoms, what symptoms share."""
+
+import asyncio
+import base64
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import networkx as nx
+
+from app.errors import Invalid, NotFound
+from matching.storage import rarity
+from models.enums import NodeType, RelationType
+from services.knowledge import nodes
+from services.knowledge.graph_analysis import Analysis, analyse, weighted
+from services.knowledge.graph_walk import ANY, HUBS, Budget, Edge, Subgraph, Wanted, expand, of_cards, strongest
+from services.knowledge.nodes import Node, vehicle_key
+
+MAX_LENGTH = 4
+"""Edges of the longest way that is looked for: symptom, card, shared part, card, part."""
+PATH_BUDGET = Budget(nodes=600, edges=1500, per_node=120)
+SYMPTOM_EDGES = 400
+"""Cards that are looked at behind one symptom, the strongest."""
+MANY_CARDS = 10_000
+"""A symptom of so many cards says next to nothing."""
+SHARED_CARDS = 100
+SHARED_EDGES = 3000
+VEHICLE_BUDGET = Budget(nodes=300, edges=1500, per_node=200)
+SIMILAR_SEEDS = 20
+"""Of the cards found, how many are asked for their like."""
+
+_TO_CARDS = frozenset({RelationType.indicates, RelationType.causes, RelationType.similar_to})
+
+
+class NoPath(NotFound):
+    code, title = "no_path", "No way leads from one to the other"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """One page of a node's edges, strongest first. `degree` is about how many it has in all."""
+
+    node: Node
+    label: str
+    degree: int
+    edges: list[Edge]
+    next: str | None
+
+
+async def neighbours(node: Node, *, wanted: Wanted = ANY, limit: int = 50, after: str | None = None) -> Neighbours:
+    """Raises NotFound for a node that nobody knows, Invalid for a cursor that is none."""
+    found = await strongest(node, limit, wanted=wanted, after=-1.0 if after is None else _rank_of(after))
+    label = await _label(node, found.edges)
+    cursor = _cursor(found.edges[-1].rank) if found.more and found.edges else None
+    return Neighbours(node, label, found.degree, found.edges, cursor)
+
+
+async def neighbourhood(node: Node, depth: int, *, wanted: Wanted = ANY, max_nodes: int = 60) -> Subgraph:
+    """What lies within `depth` edges, the strongest ways first. Raises NotFound for a node that nobody knows."""
+    budget = Budget(nodes=max_nodes, edges=4 * max_nodes, per_node=max_nodes)
+    found = await expand([node], depth, wanted=wanted, budget=budget)
+    found.nodes = {node: await _label(node, found.edges.values()), **found.nodes}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way through the graph: its nodes with labels, the edges between them, the product of their weights."""
+
+    nodes: list[tuple[Node, str]]
+    edges: list[Edge]
+    strength: float
+
+
+async def paths(
+    source: Node,
+    target: Node,
+    *,
+    by: Literal["shortest", "strongest"] = "strongest",
+    max_length: int = 3,
+    limit: int = 3,
+) -> tuple[list[Way], bool]:
+    """The best ways from one node to another, and whether the search had to leave something out.
+
+    By strength: the product of the weights; by length: the number of edges. No way leads through HUBS. Raises NotFound
+    for an unknown node, NoPath, Invalid where both are one.
+    """
+    if source == target:
+        raise Invalid.field("target_id", "must be another node than the source", target.id)
+    for end in (source, target):
+        await _label(end, ())
+    # From both ends at once: two short walks are much smaller than a long one.
+    near = await expand([source], math.ceil(max_length / 2), budget=PATH_BUDGET)
+    far = await expand([target], max_length // 2, budget=PATH_BUDGET)
+    truncated = near.truncated or far.truncated
+    ways = await asyncio.to_thread(_best_ways, (near, far), source, target, by, max_length, limit)
+    if not ways:
+        missed = " Not every edge could be looked at." if truncated else ""
+        raise NoPath(f"No way of at most {max_length} edges leads from {source.key} to {target.key}.{missed}")
+    return ways, truncated
+
+
+def _best_ways(
+    walks: Sequence[Subgraph], source: Node, target: Node, by: str, max_length: int, limit: int
+) -> list[Way]:
+    both = Subgraph()
+    for edge in itertools.chain.from_iterable(walk.edges.values() for walk in walks):
+        inner = {edge.source, edge.target} - {source, target}
+        if all(node.type not in HUBS for node in inner):
+            both.add(edge)
+    graph = weighted(both)
+    if source not in graph or target not in graph or not nx.has_path(graph, source, target):
+        return []
+    best = {frozenset((edge.source, edge.target)): edge for edge in sorted(both.edges.values(), key=_by_weight)}
+    found = nx.shortest_simple_paths(graph, source, target, weight="cost" if by == "strongest" else None)
+    ways = []
+    # The strongest way may be a long one: those that are too long are passed over, a bounded number of times.
+    for steps in itertools.islice(found, 10 * limit):
+        if len(steps) - 1 <= max_length:
+            edges = [best[frozenset(pair)] for pair in itertools.pairwise(steps)]
+            ways.append(
+                Way([(node, both.nodes[node]) for node in steps], edges, math.prod(edge.weight for edge in edges))
+            )
+        if len(ways) == limit:
+            break
+    return ways
+
+
+def _by_weight(edge: Edge) -> tuple[float, str]:
+    return edge.weight, edge.id
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A card that symptoms lead to, with the ways that lead there, strongest first."""
+
+    card: Node
+    title: str
+    score: float
+    ways: list[Way]
+
+
+async def reachable_cards(symptom_codes: Sequence[str], *, limit: int = 20) -> tuple[list[Reached], bool]:
+    """Cards behind symptoms, best first, and whether some edges were left out.
+
+    Each symptom leads to its cards, and to those that resemble them; its weight counts more the fewer cards it leads
+    to. The ways of several symptoms add up as independent hints: 1 − Π (1 − strength). Raises NotFound.
+    """
+    ways: defaultdict[Node, dict[Node, tuple[float, Way]]] = defaultdict(dict)
+    truncated = False
+    for symptom in dict.fromkeys(Node(NodeType.symptom, code) for code in symptom_codes):
+        found = await strongest(symptom, SYMPTOM_EDGES, wanted=Wanted(relations=_TO_CARDS))
+        label = await _label(symptom, found.edges)
+        truncated |= found.more
+        specific = rarity(min(found.degree, MANY_CARDS), MANY_CARDS)
+        for edge in found.edges:
+            card = edge.other(symptom)
+            if card.type is NodeType.failure_card:
+                way = Way([(symptom, label), (card, edge.label_of(card))], [edge], edge.weight)
+                _keep_better(ways[card], symptom, specific * edge.weight, way)
+    ranked = sorted(ways, key=lambda card: (-_together(ways[card]), card))
+    by_card, _ = await of_cards(ranked[:SIMILAR_SEEDS], limit=SHARED_EDGES)
+    for card, edges in by_card.items():
+        _pass_on(ways, card, [edge for edge in edges if edge.relation is RelationType.similar_to])
+    ranked = sorted(ways, key=lambda card: (-_together(ways[card]), card))[:limit]
+    return [_reached(card, ways[card]) for card in ranked], truncated
+
+
+Hints = dict[Node, tuple[float, Way]]
+"""By symptom, how strongly it points to one card, and by which way."""
+
+
+def _pass_on(ways: defaultdict[Node, Hints], card: Node, edges: Iterable[Edge]) -> None:
+    """What points to a card points, weaker, to those that resemble it."""
+    for edge in edges:
+        other = edge.other(card)
+        for symptom, (strength, way) in list(ways[card].items()):
+            if len(way.edges) == 1 and other.type is NodeType.failure_card:
+                steps = [*way.nodes, (other, edge.label_of(other))]
+                longer = Way(steps, [*way.edges, edge], way.strength * edge.weight)
+                _keep_better(ways[other], symptom, strength * edge.weight, longer)
+
+
+def _keep_better(hints: Hints, symptom: Node, strength: float, way: Way) -> None:
+    if symptom not in hints or strength > hints[symptom][0]:
+        hints[symptom] = (strength, way)
+
+
+def _together(hints: Hints) -> float:
+    return 1 - math.prod(1 - strength for strength, _ in hints.values())
+
+
+def _reached(card: Node, hints: Hints) -> Reached:
+    ordered = [way for _, way in sorted(hints.values(), key=lambda hint: -hint[0])]
+    return Reached(card, ordered[0].nodes[-1][1], _together(hints), ordered)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A card or component that two symptoms lead to: how strongly each does, and both together (the product)."""
+
+    node: Node
+    label: str
+    strengths: tuple[float, float]
+
+    @property
+    def score(self) -> float:
+        return self.strengths[0] * self.strengths[1]
+
+
+async def shared_by(first: str, second: str, *, limit: int = 20) -> tuple[list[Shared], list[Shared], bool]:
+    """Cards, and components (parts, subsystems), that both symptoms lead to, best first; and whether some edges were
+    left out.
+
+    A component is shared although the cards may differ: two failures of one connector. Raises NotFound, Invalid where
+    both symptoms are one.
+    """
+    if first == second:
+        raise Invalid.field("other", "must be another symptom", second)
+    labels: dict[Node, str] = {}
+    cards: list[dict[Node, float]] = []
+    truncated = False
+    for symptom in (Node(NodeType.symptom, first), Node(NodeType.symptom, second)):
+        found = await strongest(symptom, SYMPTOM_EDGES, wanted=Wanted(relations=_TO_CARDS))
+        await _label(symptom, found.edges)
+        truncated |= found.more
+        hit: dict[Node, float] = {}
+        for edge in found.edges:
+            other = edge.other(symptom)
+            if other.type is NodeType.failure_card:
+                hit[other] = max(hit.get(other, 0.0), edge.weight)
+                labels[other] = edge.label_of(other)
+        cards.append(hit)
+    seeds = [sorted(hit, key=lambda card: (-hit[card], card))[:SHARED_CARDS] for hit in cards]
+    truncated |= any(len(hit) > SHARED_CARDS for hit in cards)
+    by_card, cut = await of_cards(list(dict.fromkeys(itertools.chain(*seeds))), limit=SHARED_EDGES)
+    components = [_components(hit, by_card, labels) for hit in cards]
+    return _both(cards, labels, limit), _both(components, labels, limit), truncated or cut
+
+
+def _components(hit: dict[Node, float], by_card: dict[Node, list[Edge]], labels: dict[Node, str]) -> dict[Node, float]:
+    """How strongly a symptom leads to each component of its cards: the strongest way."""
+    found: dict[Node, float] = {}
+    for card, edges in by_card.items():
+        for edge in edges:
+            other = edge.other(card)
+            if card in hit and other.type in (NodeType.part, NodeType.subsystem):
+                found[other] = max(found.get(other, 0.0), hit[card] * edge.weight)
+                labels.setdefault(other, edge.label_of(other))
+    return found
+
+
+def _both(sides: Sequence[dict[Node, float]], labels: dict[Node, str], limit: int) -> list[Shared]:
+    both = [Shared(node, labels[node], (sides[0][node], sides[1][node])) for node in sides[0].keys() & sides[1].keys()]
+    return sorted(both, key=lambda shared: (-shared.score, shared.node))[:limit]
+
+
+async def of_vehicle(make: str, model: str, *, max_nodes: int = VEHICLE_BUDGET.nodes) -> Subgraph:
+    """Failures of a vehicle model, those stated for the whole make included, with their symptoms and parts.
+
+    Raises NotFound for a vehicle that no failure is known of.
+    """
+    keys = dict.fromkeys((vehicle_key(make, model), vehicle_key(make, "")))
+    centres = [Node(NodeType.vehicle, key) for key in keys]
+    budget = Budget(nodes=max_nodes, edges=5 * max_nodes, per_node=VEHICLE_BUDGET.per_node)
+    found = await expand(centres, 2, budget=budget)
+    if not found.nodes:
+        raise NotFound.of("vehicle with known failures", f"{make} {model}")
+    return found
+
+
+async def analysis(node: Node, depth: int, *, max_nodes: int = 200) -> Analysis:
+    """Which nodes hold the neighbourhood of a node together, and what belongs together there. Raises NotFound."""
+    return await asyncio.to_thread(analyse, await neighbourhood(node, depth, max_nodes=max_nodes))
+
+
+async def _label(node: Node, edges: Iterable[Edge]) -> str:
+    """What people call the node. Raises NotFound for one that nobody knows."""
+    for edge in edges:
+        if node in (edge.source, edge.target):
+            return edge.label_of(node)
+    found = await strongest(node, 1)
+    if found.edges:
+        return found.edges[0].label_of(node)
+    if node.type in (NodeType.part, NodeType.vehicle) or not await nodes.exists(node):
+        raise NotFound.of(node.type.replace("_", " "), node.id)
+    return node.id
+
+
+def _cursor(rank: float) -> str:
+    return base64.urlsafe_b64encode(rank.hex().encode()).decode().rstrip("=")
+
+
+def _rank_of(cursor: str) -> float:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+        return float.fromhex(text)
+    except (ValueError, OverflowError):
+        raise Invalid.field("after", "is not a cursor that this service gave out") from None
