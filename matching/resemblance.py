@@ -96,6 +96,11 @@ class Postings:
         weights = np.repeat(list(own.values()), [len(place) for place in places])
         return np.bincount(np.concatenate(places), weights=weights, minlength=len(self._rows))
 
+    def dice(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Dice coefficient of every row with this one, and where it is known: where both have features."""
+        known = (self.whole > 0) & (self.whole[number] > 0)
+        return _quotient(2 * self.shared(number), self.whole + self.whole[number]), known
+
 
 class Block:
     """The reports of one make, ready to be compared."""
@@ -113,19 +118,19 @@ class Block:
         """Of every report with this one, without meaning: the sum of the traits that both have, each times its weight,
         and the sum of those weights.
 
-        Words: cosine over idf. Codes and symptoms: Dice coefficient. Model, firmware, kind (subsystem): same or not.
+        Words: cosine over idf; who says nothing telling is like nobody in that. Codes and symptoms: Dice coefficient.
+        Model, firmware, kind (subsystem): same or not.
         """
-        words, codes, symptoms = self._words, self._codes, self._symptoms
+        everywhere = np.ones(len(self.reports), bool)
+        words = np.sqrt(self._words.whole * self._words.whole[number])
         traits = (
-            ("words", *_ratio(words.shared(number), np.sqrt(words.whole * words.whole[number]))),
-            ("codes", *_ratio(codes.shared(number), (codes.whole + codes.whole[number]) / 2, codes.whole, number)),
-            ("symptoms", *_ratio(
-                symptoms.shared(number), (symptoms.whole + symptoms.whole[number]) / 2, symptoms.whole, number
-            )),
+            ("words", _quotient(self._words.shared(number), words), everywhere),
+            ("codes", *self._codes.dice(number)),
+            ("symptoms", *self._symptoms.dice(number)),
             ("model", *self._model.same(number)),
             ("firmware", *self._firmware.same(number)),
             ("kind", *self._kind.same(number)),
-        )  # fmt: skip
+        )
         value, weight = np.zeros(len(self.reports)), np.zeros(len(self.reports))
         for name, likeness, known in traits:
             value += WEIGHTS[name] * np.where(known, likeness, 0.0)
@@ -156,12 +161,9 @@ def _weighted(terms: Iterable[str], rarity: Rarity) -> dict[Hashable, float]:
     return {term: weight**2 for term in terms if (weight := rarity(term)) > 0}
 
 
-def _ratio(
-    shared: np.ndarray, whole: np.ndarray, sizes: np.ndarray | None = None, number: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Share, and where it is known: where both sides have features at all."""
-    known = whole > 0 if sizes is None else (sizes > 0) & (sizes[number] > 0)
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=known), known
+def _quotient(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """0 where there is no whole."""
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 def alike(reports: Sequence[Report], embed: Embed | None = None) -> Iterator[tuple[Report, list[Report]]]:

@@ -68,6 +68,11 @@ def test_words_that_everybody_says_tell_nothing():
     assert not any(neighbours.values())
 
 
+def test_complaints_that_say_nothing_resemble_nobody():
+    assert likeness(report("a", ""), report("b", "")) < 0.15
+    assert found([*history(300), report("a", ""), report("b", "")]) == {"a": set(), "b": set()}
+
+
 def test_complaints_about_different_makes_are_not_compared():
     pair = [report("a", "grip heater hot"), report("b", "grip heater hot", make="ola")]
     assert found([*history(300), *pair]) == {"a": set(), "b": set()}
