@@ -37,6 +37,7 @@ EMERGING = (
     "smell of burnt rubber from the handlebar", "grip heater cannot be switched off", "grip turns sticky with heat",
     "grip heater switch has no effect",
 )  # fmt: skip
+CODE = "B1A47"
 UNEXPLAINED_SHARE = 0.35
 """Of ordinary tickets: what matching leaves without a known failure."""
 
@@ -79,10 +80,12 @@ class Stream:
         times = [day + self._rng.random() for day, rate in enumerate(rates) for _ in range(self._rng.poisson(rate))]
         return [self._ordinary(time) for time in sorted(times)]
 
-    def emerging(self, count: int, *, start: float, within: float, firmware: str = "5.0") -> list[Simulated]:
-        """Tickets about one new failure of one model, each in words of its own."""
+    def emerging(
+        self, count: int, *, start: float, within: float, firmware: str = "5.0", coded: float = 0.0
+    ) -> list[Simulated]:
+        """Tickets about one new failure of one model, each in words of its own; a share of them reports CODE."""
         times = sorted(start + within * self._rng.random(count))
-        return [self._emerging(time, firmware) for time in times]
+        return [self._emerging(time, firmware, coded) for time in times]
 
     def _ordinary(self, day: float) -> Simulated:
         rng = self._rng
@@ -94,11 +97,12 @@ class Stream:
         text = ". ".join([*said, *rng.choice(FILLERS, int(rng.integers(1, 4)), replace=False)])
         return self._ticket(day, text, make, model, str(rng.choice(FIRMWARE)), codes, rng.random() < UNEXPLAINED_SHARE)
 
-    def _emerging(self, day: float, firmware: str) -> Simulated:
+    def _emerging(self, day: float, firmware: str, coded: float) -> Simulated:
         rng = self._rng
         said = rng.permutation(EMERGING)[: int(rng.integers(2, 5))]
         text = ". ".join([*said, *rng.choice(FILLERS, int(rng.integers(0, 3)), replace=False)])
-        return self._ticket(day, text, *VEHICLES[0], firmware, (), True, emerging=True)
+        codes = (CODE,) if coded and rng.random() < coded else ()
+        return self._ticket(day, text, *VEHICLES[0], firmware, codes, True, emerging=True)
 
     def _ticket(
         self, day: float, text: str, make: str, model: str, firmware: str, codes: tuple[str, ...], unexplained: bool,

@@ -126,11 +126,13 @@ class Detector:
     async def _take(self, group: Found, near: Set[str]) -> Detection:
         """Open an incident of the group, or extend the one `near`; of several, which are one by that, the oldest stays.
 
-        What belongs to a closed incident joins it, unless the group reaches living ones, too.
+        Open ones come before dismissed ones. What belongs to a closed incident joins it, unless the group reaches a
+        living one, too.
         """
         claims = await incidents.claims_on(group.ticket_ids)
         related = [await incidents.get(incident_id) for incident_id in sorted(near)]
         living = [one for one in related if one.status is not IncidentStatus.closed]
+        living.sort(key=lambda one: (one.status is not IncidentStatus.open, one.id))
         free = [
             ticket_id
             for ticket_id in group.ticket_ids
@@ -142,6 +144,7 @@ class Detector:
                 return Detection(opened=[(await incidents.open_new(Found(free, group.statistic))).id])
             return Detection()
         first, *others = living or related[:1]
+        others = [other for other in others if other.ticket_count <= incidents.MOST_MOVED]
         for other in others:
             first = await incidents.merge(first, other)
         if not (free or others):

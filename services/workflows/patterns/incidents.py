@@ -32,6 +32,8 @@ DETECTOR = agent("patterns")
 """Who detects: drafts that it wrote last are its own to rewrite, those that a person has edited are not."""
 MOST_READ = 500
 """Tickets of an incident, the newest, that its facts are drawn from."""
+MOST_MOVED = 500
+"""Tickets that a merge moves at most: a transaction must stay small. Larger incidents stay two."""
 GROWN = 2
 """How many times as many tickets a dismissed incident needs to open again."""
 

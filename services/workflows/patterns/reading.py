@@ -5,6 +5,7 @@ a technician ruled out, and one that was resolved without a card or as a new fai
 so that what follows it is recognised after its card has been approved, too.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -89,16 +90,20 @@ async def read(period: Period, analyses: Analyses) -> Read:
     earlier_from = begin - timedelta(days=period.baseline)
     earlier = [ticket async for ticket in _newest_first(earlier_from, begin, BASELINE_FACTOR * period.most)]
     unexplained = await _unexplained(current)
-    reports, texts = [], {}
-    for tickets, is_current in ((earlier, False), (current, True)):
-        for ticket in tickets:
-            text = f"{ticket['title']}. {ticket['description']}".strip()
-            texts[ticket["_id"]] = text
-            told = analyses.of(ticket["_id"], text, ticket["error_codes_reported"])
-            reports.append(_report(ticket, *told, current=is_current, unexplained=ticket["_id"] in unexplained))
-    analyses.end_run()
     first = min((ticket["created_at"] for ticket in earlier), default=begin)
-    return Read(reports, texts, max(0, (begin - first).days))
+    texts = {ticket["_id"]: f"{ticket['title']}. {ticket['description']}".strip() for ticket in (*earlier, *current)}
+
+    def analysed() -> list[Report]:
+        """Of ten thousand texts this takes seconds: not on the event loop."""
+        reports = []
+        for tickets, is_current in ((earlier, False), (current, True)):
+            for ticket in tickets:
+                told = analyses.of(ticket["_id"], texts[ticket["_id"]], ticket["error_codes_reported"])
+                reports.append(_report(ticket, *told, current=is_current, unexplained=ticket["_id"] in unexplained))
+        analyses.end_run()
+        return reports
+
+    return Read(await asyncio.to_thread(analysed), texts, max(0, (begin - first).days))
 
 
 def _report(
