@@ -27,6 +27,7 @@ TAGS = {
     "failure cards": "What is known of a failure: signature, symptoms, diagnosis, resolution, evidence.",
     "review queue": "Drafts on their way to becoming knowledge.",
     "draft assistance": "Help with drafts: content out of repairs, suggestions with their sources.",
+    "incidents": "Failures that emerge: unusually many alike tickets that no known failure explains.",
     "symptoms": "The symptom library.",
     "knowledge graph": "The knowledge graph's edges.",
     "matching": "Which known failures explain this ticket.",
