@@ -125,6 +125,11 @@ def reports(tickets: list[Simulated], *, now: float, window: float, baseline: fl
                 make=make_key(ticket.make),
                 model=model_key(ticket.model),
                 firmware=ticket.firmware,
-                terms=frozenset(filter(is_keyword, terms(ticket.text))),
+                terms=_told(ticket.text),
                 codes=frozenset(code.key for code in find_codes("; ".join(ticket.codes))),
             )
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _told(text: str) -> frozenset[str]:
+    return frozenset(filter(is_keyword, terms(text)))

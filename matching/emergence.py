@@ -13,7 +13,7 @@ neighbours + 1). One test is made for each centre, and the false discovery rate 
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from matching.resemblance import Embed, Report, alike
 
@@ -169,7 +169,8 @@ def _merged(centres: Iterable[_Centre], neighbours: Mapping[str, frozenset[str]]
         else:
             taken = {report.key: report for report in centre.cluster.reports}
             leaders.append((keys, centre.cluster, taken))
-    return [_with(cluster, reports) for _, cluster, reports in leaders]
+    # Who joined does not change the statistic, which is that of the leader's own group.
+    return [replace(cluster, reports=tuple(reports.values())) for _, cluster, reports in leaders]
 
 
 def belong_together(one: Set[str], other: Set[str], neighbours: Mapping[str, frozenset[str]]) -> bool:
@@ -180,10 +181,3 @@ def belong_together(one: Set[str], other: Set[str], neighbours: Mapping[str, fro
         return True
     touching = sum(key in larger or not larger.isdisjoint(neighbours.get(key, ())) for key in smaller)
     return touching >= TOUCHING * len(smaller)
-
-
-def _with(cluster: Cluster, reports: dict[str, Report]) -> Cluster:
-    """The cluster with those who joined; its statistic stays that of its centre."""
-    return Cluster(
-        tuple(reports.values()), cluster.subjects, cluster.earlier, cluster.expected, cluster.chance, cluster.scope
-    )

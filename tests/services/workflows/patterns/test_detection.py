@@ -1,16 +1,19 @@
 """Detection on the store: one incident for one emerging failure, whatever happens in between."""
 
 import asyncio
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from app.security import acting_as, system
+from matching.embedding import unit_rows
 from models.enums import FailureCardStatus, SourceType
 from models.event import EfiEvent, EventType
 from models.failure_card import Review
 from models.incident import IncidentStatus, IncidentTicket
 from services.diagnosis import matches
-from services.workflows.patterns import incidents
+from services.workflows.patterns import detection, incidents
 from services.workflows.patterns.detection import Detector
 from tests.services.workflows.patterns.conftest import DAYS, POLICY, Emergence
 
@@ -114,3 +117,39 @@ async def test_later_tickets_extend_the_incident_and_its_untouched_draft(emergen
     assert card.id == first.id
     assert card.version == first.version + 1
     assert {condition.condition for condition in card.failure_conditions} >= {"mileage"}
+
+
+class Reader:
+    """An embedder that counts what it is given."""
+
+    name, dimension = "reader-1", 16
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        self.read += texts
+        rows = [np.random.default_rng(len(text)).normal(size=self.dimension) for text in texts]
+        return unit_rows(np.array(rows))
+
+    def embed_question(self, text: str) -> np.ndarray:
+        return self.embed([text])[0]
+
+
+async def test_a_run_goes_without_meaning_until_every_text_that_it_needs_is_embedded(
+    emergence: Emergence, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(detection, "MOST_EMBEDDED", 60)
+    reader = Reader()
+    monkeypatch.setattr(emergence.detector._live.index.semantic, "embedder", reader)
+    await emergence.detect()
+    assert len(reader.read) == 60
+    for _ in range(20):
+        before = len(reader.read)
+        await emergence.detect()
+        if len(reader.read) - before < 60:
+            break
+    count = len(reader.read)
+    await emergence.detect()
+    assert len(reader.read) == count, "no text is embedded twice"
+    assert await emergence.incidents() == []
