@@ -138,7 +138,9 @@ def _similar(card: FailureCard, other: FailureCard, similarity: float) -> Relati
         RelationType.similar_to,
         (Node(NodeType.failure_card, second.id), second.title),
     )
-    return edge.model_copy(update={"weight": similarity, "confidence": similarity, "bidirectional": True})
+    # A sum of many terms differs in its last digits from run to run, which is no change.
+    weight = round(similarity, 3)
+    return edge.model_copy(update={"weight": weight, "confidence": weight, "bidirectional": True})
 
 
 @dataclass(frozen=True, slots=True)

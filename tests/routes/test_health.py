@@ -19,6 +19,7 @@ async def test_ready_and_what_is_off(api: Api):
         "semantic": "ok",
         "events": "off",
         "mail": "off",
+        "network": "ok",
     }
     assert "EFI_PROCESS_EVENTS" in parts["events"]["detail"]
     assert "EFI_SMTP_HOST" in parts["mail"]["detail"]
