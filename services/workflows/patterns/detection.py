@@ -70,7 +70,7 @@ class Detector:
         self._embedder = ""
 
     async def detect(self) -> Detection:
-        """Look once, as the agent. Runs of several replicas follow each other; should two meet, none does harm."""
+        """Look once, as the agent. One replica looks at a time; should two meet all the same, they do no harm."""
         actor = current_actor()
         who = agent(DETECTOR.name, on_behalf_of=actor.on_behalf_of or actor.id, cause=actor.cause)
         async with hold(LEASE) as held:
