@@ -23,10 +23,10 @@ Detect = Callable[[Sequence[Simulated], float], list[set[int]]]
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--seeds", type=int, default=40, help="streams of the quiet network; the busy one has a quarter"
+        "--seeds", type=int, default=24, help="streams of the quiet network; the busy one has a quarter"
     )
     parser.add_argument("--quiet", type=float, default=3.0, help="ordinary tickets a day")
-    parser.add_argument("--busy", type=float, default=30.0, help="ordinary tickets a day")
+    parser.add_argument("--busy", type=float, default=10.0, help="ordinary tickets a day")
     parser.add_argument("--window-tickets", type=int, default=10_000, help="for the time of a run")
 
 
