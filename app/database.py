@@ -91,10 +91,16 @@ class GuardedCollection(AsyncCollection):
     """A collection that asks the guard before it does anything with documents."""
 
     def with_options(self, **options: Any) -> "GuardedCollection":
-        plain = super().with_options(**options)
+        return self._guarding(super().with_options(**options))
+
+    def __getitem__(self, name: str) -> "GuardedCollection":
+        """A collection below this one, as a file store's are below its bucket: guarded under its own name."""
+        return self._guarding(super().__getitem__(name))
+
+    def _guarding(self, plain: AsyncCollection) -> "GuardedCollection":
         return GuardedCollection(
             self.database,
-            self.name,
+            plain.name,
             codec_options=plain.codec_options,
             read_preference=plain.read_preference,
             write_concern=plain.write_concern,
@@ -132,7 +138,18 @@ for _name in _WRITES:
 
 
 class GuardedDatabase(AsyncDatabase):
-    """A database whose collections are guarded."""
+    """A database whose collections are guarded, and stay so when it is given other options."""
+
+    def with_options(self, **options: Any) -> "GuardedDatabase":
+        plain = super().with_options(**options)
+        return GuardedDatabase(
+            self.client,
+            self.name,
+            codec_options=plain.codec_options,
+            read_preference=plain.read_preference,
+            write_concern=plain.write_concern,
+            read_concern=plain.read_concern,
+        )
 
     def __getitem__(self, name: str) -> GuardedCollection:
         return GuardedCollection(self, name)

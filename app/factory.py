@@ -1,5 +1,6 @@
 """The application: middleware, routes, and how errors are shown."""
 
+import re
 from importlib.metadata import version
 
 import structlog
@@ -18,10 +19,10 @@ from app.lifespan import lifespan
 from app.middleware import BodyLimit, RequestContext
 from app.openapi import TITLE, describe
 from app.settings import Settings
-from routes.api import ROUTERS
+from routes.api import ROUTERS, photos
 from routes.api.problems import from_validation, render, request_id
 from routes.api_docs import add_docs
-from routes.portal import add_portal
+from routes.portal import add_portal, uploads
 from routes.portal.http import asks_for_page, plain_error_page
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=_operation_id,
         middleware=[
             Middleware(RequestContext, respond=_respond),
-            Middleware(BodyLimit, max_bytes=settings.max_body_bytes, respond=_respond),
+            Middleware(BodyLimit, max_bytes=settings.max_body_bytes, respond=_respond, larger=_larger_bodies(settings)),
         ],
         exception_handlers={
             EfiError: _efi_error,
@@ -60,6 +61,14 @@ def create_app(settings: Settings) -> FastAPI:
     add_portal(app)
     app.openapi = lambda: describe(app)
     return app
+
+
+def _larger_bodies(settings: Settings) -> list[tuple[re.Pattern[str], int]]:
+    """What requests that carry photos may hold: as many as they may carry, and what goes with them."""
+    return [
+        (re.compile(pattern), settings.max_body_bytes + count * settings.max_photo_bytes)
+        for pattern, count in (*photos.UPLOADS, *uploads.UPLOADS)
+    ]
 
 
 def _operation_id(route: APIRoute) -> str:

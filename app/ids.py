@@ -21,6 +21,7 @@ PREFIXES = {
     "suggestions": "sug",
     "ticket": "tkt",
     "action": "act",
+    "photo": "pho",
     "usage": "use",
     "part": "prt",
     "relation": "rel",
@@ -42,6 +43,8 @@ PREFIXES = {
     "diagnosis": "dgs",
     "test_outcome": "tout",
     "incident": "inc",
+    "flag": "flg",
+    "proposal": "prp",
     "node": "node",
 }
 

@@ -29,8 +29,9 @@ from services.engagement import mail
 from services.engagement.language_model import LanguageModel, NoModel, language_model
 from services.events.processor import Processor
 from services.events.timers import Timers, take_turn
-from services.knowledge import evidence_rows, redaction, relations
+from services.knowledge import evidence_rows, health, redaction, relations
 from services.knowledge.network import identity, pulling
+from services.repairs import photo_files, photos
 from services.workflows import HANDLERS
 from services.workflows.drafting import suggestions
 from services.workflows.patterns.detection import Detector, Policy
@@ -40,8 +41,10 @@ from services.workflows.rights import RIGHTS
 log = structlog.get_logger(__name__)
 
 MAIL_INTERVAL = timedelta(seconds=15)
+PHOTO_SWEEP_INTERVAL = timedelta(minutes=15)
 FADING_INTERVAL = timedelta(hours=1)
 SUGGESTIONS_INTERVAL = timedelta(minutes=1)
+HEALTH_INTERVAL = timedelta(minutes=5)
 TRAINING_INTERVAL = timedelta(hours=1)
 PATTERNS_INTERVAL = timedelta(hours=1)
 TRAINING_REST = timedelta(hours=20)
@@ -149,9 +152,16 @@ def _configure(settings: Settings) -> None:
     half_life = settings.evidence_half_life_days
     evidence_rows.configure(half_life_days=half_life)
     experience.configure(half_life_days=half_life)
+    health.configure(review_after_days=settings.review_after_days)
     redaction.configure(phone_region=settings.phone_region)
     identity.configure(secret_key=settings.signing_key())
     runs.configure(keep_days=settings.match_run_days)
+    photos.configure(
+        max_bytes=settings.max_photo_bytes,
+        megapixels=settings.photo_megapixels,
+        side_px=settings.photo_side_px,
+        per_ticket=settings.photos_per_ticket,
+    )
     guard.configure(expensive_part_cost=settings.expensive_part_cost)
     problem.configure(labour_rate_per_hour=settings.labour_rate_per_hour, hand_over_cost=settings.hand_over_cost)
 
@@ -210,6 +220,8 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
     service.timers.every(FADING_INTERVAL, "graph", relations.refresh_faded)
     if service.language_model.available:
         service.timers.every(SUGGESTIONS_INTERVAL, "suggestions", suggestions.ask_due)
+    service.timers.every(PHOTO_SWEEP_INTERVAL, "photo_files", photo_files.sweep)
+    service.timers.every(HEALTH_INTERVAL, "knowledge_health", _judge_cards)
     if settings.network_pull_seconds:
         service.timers.every(timedelta(seconds=settings.network_pull_seconds), "network", pulling.pull_all)
     else:
@@ -218,6 +230,12 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
     service.timers.every(PATTERNS_INTERVAL, "patterns", service.detector.detect)
     service.timers.start()
     stack.push_async_callback(service.timers.stop)
+
+
+async def _judge_cards() -> None:
+    """See which cards are due for review."""
+    with acting_as(agent("health")):
+        await health.look()
 
 
 async def _train(service: Service, settings: Settings) -> None:

@@ -4,7 +4,7 @@ answer when something unexpected goes wrong. Plain ASGI, so that context variabl
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -87,22 +87,33 @@ class RequestContext:
 
 
 class BodyLimit:
-    """Refuses bodies above `max_bytes`: at once if the length is announced, else as soon as it is exceeded."""
+    """Refuses bodies above `max_bytes`: at once if the length is announced, else as soon as it is exceeded.
+
+    `larger` gives other limits: to requests whose method and path, as in "POST /photos", match a pattern as a whole.
+    """
 
     LINGER_SECONDS = 2.0
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, respond: Responder) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_bytes: int, respond: Responder, larger: Sequence[tuple[re.Pattern[str], int]] = ()
+    ) -> None:
         self.app = app
         self.max_bytes = max_bytes
         self.respond = respond
+        self.larger = larger
+
+    def _limit(self, scope: Scope) -> int:
+        asked = f"{scope['method']} {scope['path']}"
+        return next((limit for pattern, limit in self.larger if pattern.fullmatch(asked)), self.max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        limit = self._limit(scope)
         announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdigit() and int(announced) > self.max_bytes:
-            await self._refuse(scope, receive, send)
+        if announced.isdigit() and int(announced) > limit:
+            await self._refuse(limit, scope, receive, send)
             return
         read = 0
         refused = False
@@ -111,21 +122,22 @@ class BodyLimit:
             nonlocal read, refused
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self.max_bytes:
+            if read > limit:
                 refused = True
-                raise self._too_large()
+                raise self._too_large(limit)
             return message
 
         await self.app(scope, limited, self._lingering(receive, send, lambda: refused))
 
-    def _too_large(self) -> TooLarge:
-        error = TooLarge(f"A request body may have {self.max_bytes:,} bytes.", max_bytes=self.max_bytes)
+    @staticmethod
+    def _too_large(limit: int) -> TooLarge:
+        error = TooLarge(f"A request body may have {limit:,} bytes.", max_bytes=limit)
         error.headers["Connection"] = "close"
         return error
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
         lingering = self._lingering(receive, send, lambda: True)
-        await self.respond(self._too_large(), scope)(scope, receive, lingering)
+        await self.respond(self._too_large(limit), scope)(scope, receive, lingering)
 
     def _lingering(self, receive: Receive, send: Send, wanted: Callable[[], bool]) -> Send:
         """A `send` that, if `wanted`, lets the client finish for a moment before the connection closes.

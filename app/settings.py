@@ -61,12 +61,19 @@ class Settings(BaseSettings):
         ge=100,
         description="Tickets of the window that are looked at, the newest; before it twice as many.",
     )
+    review_after_days: int = Field(
+        default=365, ge=1, le=3650, description="Without review or confirmation for so long, a card is due for review."
+    )
     match_run_days: int = Field(
         default=90, ge=1, le=3650, description="How long matches that belong to no ticket are kept for replay."
     )
     seed: bool = Field(default=True, description="Load the starter knowledge at the first start on a store.")
 
     max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
+    max_photo_bytes: int = Field(default=10 * 1024 * 1024, ge=1024, description="Of one photo as it is sent.")
+    photo_megapixels: int = Field(default=50, ge=1, le=200, description="Photos with more are not decoded.")
+    photo_side_px: int = Field(default=4096, ge=320, le=16_000, description="Longest side of a photo as it is kept.")
+    photos_per_ticket: int = Field(default=50, ge=1, le=200)
     process_events: bool = Field(default=True, description="Run the event processor in this process.")
     event_lease_seconds: float = Field(default=30, gt=0)
     event_max_attempts: int = Field(default=8, ge=1)

@@ -24,6 +24,7 @@ BENCHMARKS = {
     "patterns": "An emerging failure among ordinary tickets: delay, false alarms, and the time at 10,000 tickets.",
     "crash": "kill -9 at random instants during a mixed load: lost and doubled effects.",
     "sync": "Cards from one service to an empty one; with --soak, two services that sync both ways under edits.",
+    "knowledge_health": "Cards due for review: the timer's rounds, the list and the summary, 10,000 and 100,000 cards.",
     "next_test": "The next test of a guided diagnosis: 50 candidate cards, 300 tests.",
     "graph": "A knowledge graph of a million edges: neighbourhoods, ways, cards behind symptoms.",
     "repair_cost": "Simulated cost to the right repair: guided, by probability alone, by the best card's fixed tree.",

@@ -25,7 +25,7 @@ WEIGHTS = {
 }
 """What each trait counts. Vehicle and subsystem count little: two complaints about one model are not alike for that."""
 ALIKE = 0.35
-"""Similarity from which two complaints are taken to tell of one failure (docs/decisions/0016)."""
+"""Similarity from which two complaints are taken to tell of one failure (docs/decisions/0018)."""
 REACH = 0.10
 """Meaning is asked of pairs that come so near to ALIKE without it: a sentence model takes milliseconds for a text."""
 COMMON = 0.10

@@ -7,6 +7,7 @@ from models.draft_suggestion import DraftSuggestions
 from models.embedding import CardVector, EmbedderState
 from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
+from models.governance import CardFlag, CardHealth, CardProposal, FirmwareSighting, HealthProgress
 from models.incident import Incident, IncidentTicket
 from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
@@ -15,6 +16,7 @@ from models.match_run import MatchRun
 from models.network import BundleReceipt, CardLineage, CardShare, IncomingVersion, NetworkIdentity, Peer
 from models.notification import Notification
 from models.part import Part, PartUsage
+from models.photo import LoosePhotoFile, Photo, PhotoChunk, PhotoFile, PhotoThumbnail
 from models.symptom import Symptom
 from models.symptom_candidate import SymptomCandidate
 from models.technician_action import TechnicianAction
@@ -26,8 +28,18 @@ ALL_DOCUMENTS = [
     CardVersion,
     Review,
     DraftSuggestions,
+    CardFlag,
+    CardProposal,
+    CardHealth,
+    FirmwareSighting,
+    HealthProgress,
     Ticket,
     TechnicianAction,
+    Photo,
+    PhotoThumbnail,
+    PhotoFile,
+    PhotoChunk,
+    LoosePhotoFile,
     Part,
     PartUsage,
     KnowledgeRelation,

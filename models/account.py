@@ -80,6 +80,7 @@ class User(Record, UserContent):
             IndexModel([("_id", ASCENDING), ("revision", ASCENDING)]),
             IndexModel([("email", ASCENDING)], unique=True),
             IndexModel([("roles", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("site_ids", ASCENDING), ("_id", DESCENDING)]),
         ]
 
 

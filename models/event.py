@@ -209,9 +209,15 @@ class CardUpdated(Payload):
     card_id: str
     version: int
     changed_fields: list[str]
-    change: str = Field(default="edited", description="edited | rejected | withdrawn | loaded | merged | synced")
+    change: str = Field(
+        default="edited",
+        description="edited | rejected | withdrawn | loaded | merged | synced | reviewed | flagged | flag_resolved"
+        " | flag_dismissed | proposed | proposal_accepted | proposal_declined",
+    )
     reason: str = ""
     merged_from: str | None = Field(default=None, description="The card that was merged into this one.")
+    flag_id: str | None = None
+    proposal_id: str | None = None
 
 
 class ConfidenceUpdated(Payload):

@@ -203,6 +203,7 @@ class VersionEntry(Strict):
     version: int
     timestamp: UtcDatetime
     updated_by: ActorRef
+    proposed_by: ActorRef | None = Field(default=None, description="Whose proposal it was, if somebody else's.")
     summary: str = ""
     changed_fields: list[str] = []
 
@@ -260,6 +261,10 @@ class FailureCard(Record, CardContent):
     last_used_at: UtcDatetime | None = None
     version_history: list[VersionEntry] = []
 
+    open_flags: int = Field(default=0, description="Kinds of complaint about the card that are not settled.")
+    last_reviewed_at: UtcDatetime | None = Field(default=None, description="When an expert last found it still right.")
+    last_reviewed_by: str | None = None
+
     synced_to_network: bool = False
     last_sync_at: UtcDatetime | None = None
 
@@ -306,6 +311,7 @@ class CardVersion(Record):
     status: FailureCardStatus
     content: CardContent
     changed_by: ActorRef
+    proposed_by: ActorRef | None = Field(default=None, description="Whose proposal it was, if somebody else's.")
     summary: str = ""
 
     class Settings(Record.Settings):

@@ -18,6 +18,9 @@ class CardOutcome(Record):
     resolution_round: int
     action_ids: list[str]
     variant: str = Field(description="Vehicle variant, `make|model|year`, lower case.")
+    technician_id: str | None = Field(default=None, description="Who repaired by the card last in the passage.")
+    site_id: str | None = None
+    firmware: str = Field(default="", description="Of the vehicle, as the ticket says.")
     success: bool
     reason: str
     score_change: float = Field(default=0.0, description="What it did to the score: less than a full step at 0 and 1.")

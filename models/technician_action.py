@@ -63,7 +63,9 @@ class ActionContent(Strict):
     rejected_hypotheses: Annotated[list[RejectedHypothesis], Field(max_length=100)] = []
     observations: Lines = []
     measurements: Measurements = []
-    photos: Annotated[list[ShortText], Field(max_length=50)] = []
+    photos: Annotated[
+        list[ShortText], Field(max_length=50, description="Ids of photos of the ticket, or where others are kept.")
+    ] = []
     diagnostic_time_minutes: Minutes = 0
 
     failure_cards_suggested: CardIds = []

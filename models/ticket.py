@@ -118,6 +118,7 @@ class Ticket(Record, TicketContent):
         default=0, description="How often it was resolved: 1 + the number of revisits so far."
     )
     revisit_count: int = 0
+    holds: int = Field(default=0, description="Counts those who kept others from the ticket, so that they conflict.")
 
     status_history: list[StatusChange] = []
     created_by: str = ""

@@ -23,6 +23,8 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=200), _Printable]
 ShortText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500), _Printable]
 """A sentence or two; may be empty."""
+Caption = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), _Printable]
+"""What stands under a picture; may be empty."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=20_000), _Printable]
 """Running text; may be empty. 20,000 characters hold the longest owner complaint on record with room to spare."""
 Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=120), _Printable]

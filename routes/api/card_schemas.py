@@ -76,6 +76,9 @@ class CardEdit(CardBody):
     """The whole content as it is to be; what is left out returns to its default."""
 
     change_summary: ShortText = Field(default="", description="Why it was changed, for the version history.")
+    resolves_flags: Annotated[list[Id], Field(max_length=50)] = Field(
+        default=[], description="Flags of the card that the new version settles."
+    )
 
 
 def content_of_body(body: CardBody) -> CardContent:
@@ -183,6 +186,9 @@ class CardOut(CardContent):
     merged_into: str | None = Field(description="The card that stands for this one since both were merged.")
     merged_from: list[str] = Field(description="Cards that were merged into this one, latest first.")
     version_history: list[VersionEntry] = Field(description="The last 200 versions, oldest first.")
+    open_flags: int = Field(description="Kinds of complaint about the card that are not settled.")
+    last_reviewed_at: UtcDatetime | None = Field(description="When an expert last found it still right.")
+    last_reviewed_by: str | None
     synced_to_network: bool
     last_sync_at: UtcDatetime | None
 
@@ -201,6 +207,7 @@ class CardOut(CardContent):
                 "created_by": "",
                 "updated_by": "",
                 "approved_by": None,
+                "last_reviewed_by": None,
             }
         )
 
@@ -209,6 +216,7 @@ class VersionLine(Out):
     version: int
     status: FailureCardStatus = Field(description="In which state the card was when it was written.")
     changed_by: ActorRef
+    proposed_by: ActorRef | None = Field(default=None, description="Whose proposal it was, if somebody else's.")
     summary: str
     created_at: UtcDatetime
 

@@ -29,7 +29,7 @@ from routes.api.duplicate_schemas import WrittenCardOut
 from routes.api.http import api_router
 from routes.api.problems import problems
 from routes.api.schemas import PageOut
-from services.knowledge import access, cards, confidence, lifecycle, versions
+from services.knowledge import access, cards, confidence, flags, lifecycle, versions
 from services.knowledge.cards import CardFilter
 
 router = api_router("/efi/failure-cards", tag="failure cards")
@@ -116,8 +116,13 @@ async def get_failure_card(card: CurrentCard, actor: CurrentActor, response: Res
 async def update_failure_card(
     card: CurrentCard, body: CardEdit, edition: IfMatch, actor: CurrentActor, response: Response
 ) -> WrittenCardOut:
-    """Replace the content; a real change makes a new version. Technicians edit their own drafts, experts any card."""
-    edited = await cards.edit(card, content_of_body(body), edition=edition, summary=body.change_summary)
+    """Replace the content; a real change makes a new version. Technicians edit their own drafts, experts any card.
+
+    `resolves_flags` names flags of the card that the new version settles.
+    """
+    edited = await flags.fix(
+        card, content_of_body(body), edition=edition, summary=body.change_summary, resolves=body.resolves_flags
+    )
     return await _compared(edited, actor, response)
 
 

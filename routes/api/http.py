@@ -110,12 +110,12 @@ class ApiRoute(APIRoute):
                 errors = [{"field": name[:100], "rule": "is not a parameter of this route"} for name in sorted(unknown)]
                 raise Invalid("Unknown query parameters.", errors=errors)
             # Read here and once: a transaction that is repeated needs the body again.
-            read = await _ReadRequest.of(request, parse=has_body)
+            read = await ReadRequest.of(request, parse=has_body)
             return await self.run(read, answer)
 
         return handler
 
-    async def run(self, request: "_ReadRequest", answer: Handler) -> Response:
+    async def run(self, request: "ReadRequest", answer: Handler) -> Response:
         return await answer(request)
 
 
@@ -124,7 +124,7 @@ class TransactionalRoute(ApiRoute):
 
     keeps_answers = True
 
-    async def run(self, request: "_ReadRequest", answer: Handler) -> Response:
+    async def run(self, request: "ReadRequest", answer: Handler) -> Response:
         if request.method not in WRITES:
             return await answer(request)
         key = request.headers.get("idempotency-key")
@@ -138,13 +138,13 @@ class TransactionalRoute(ApiRoute):
 class QuestionRoute(TransactionalRoute):
     """A POST that asks: it needs no transaction around it, unless an Idempotency-Key wants its answer kept."""
 
-    async def run(self, request: "_ReadRequest", answer: Handler) -> Response:
+    async def run(self, request: "ReadRequest", answer: Handler) -> Response:
         if "idempotency-key" in request.headers:
             return await super().run(request, answer)
         return await answer(request)
 
 
-async def _once(key: str, request: "_ReadRequest", answer: Handler) -> Response:
+async def _once(key: str, request: "ReadRequest", answer: Handler) -> Response:
     settings: Settings = request.app.state.settings
     body = await request.body()
     identifier = idempotency.key_id(current_actor().id, request.method, request.url.path, key)
@@ -173,8 +173,8 @@ def _replayed(known: Any) -> Response:
     return Response(known.body, known.status, {**known.headers, "Idempotent-Replayed": "true"})
 
 
-class _ReadRequest(Request):
-    """A request whose body was read, and parsed if it is to be JSON."""
+class ReadRequest(Request):
+    """A request whose body was read, and parsed if it is to be JSON. `raw` is what tells it from another request."""
 
     def __init__(self, request: Request, raw: bytes, parsed: Any) -> None:
         super().__init__(request.scope, request.receive)
@@ -182,7 +182,7 @@ class _ReadRequest(Request):
         self.parsed = parsed
 
     @classmethod
-    async def of(cls, request: Request, *, parse: bool) -> "_ReadRequest":
+    async def of(cls, request: Request, *, parse: bool) -> "ReadRequest":
         raw = await request.body()
         if not (parse and raw):
             return cls(request, raw, None)

@@ -2,7 +2,22 @@
 
 from fastapi import FastAPI
 
-from routes.portal import account, admin, assets, bulk, editor, knowledge, live, merging, people, reviews, tickets, work
+from routes.portal import (
+    account,
+    admin,
+    assets,
+    bulk,
+    diagnosis,
+    editor,
+    knowledge,
+    live,
+    merging,
+    people,
+    photos,
+    reviews,
+    tickets,
+    work,
+)
 
 ROUTERS = [
     account.router,
@@ -10,6 +25,8 @@ ROUTERS = [
     bulk.router,
     tickets.router,
     work.router,
+    diagnosis.router,
+    photos.router,
     reviews.router,
     knowledge.router,
     editor.router,

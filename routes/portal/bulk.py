@@ -74,10 +74,10 @@ async def _take_in(number: int, row: dict[str, str]) -> Row:
 
 def _content(form: Form) -> str:
     """The file if there is one, else what was typed or corrected in the form."""
-    if not (file := form.files.get("file")):
+    if not (files := form.files.get("file")):
         return form.get("rows")
     try:
-        return file.decode("utf-8-sig")
+        return files[-1].content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Invalid.field("file", render.text("bulk.encoding")) from None
 

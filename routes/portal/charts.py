@@ -9,6 +9,8 @@ BAR_HEIGHT = 26
 WIDTH = 640
 LABEL_WIDTH = 150
 VALUE_WIDTH = 60
+NOTABLE = 0.005
+"""Moves of a probability below half a point are not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,15 @@ def interval(mean: float, low: float, high: float, title: str) -> Markup:
         high=round(high * width, 1),
         mean=round(4 + mean * (width - 8), 1),
     )
+
+
+def shift(before: float, now: float) -> Markup:
+    """A probability as a bar, with a mark where it stood before. The numbers stand beside it."""
+    mark = Markup('<rect x="{}" width="2" height="10" class="mark"/>').format(round(118 * before, 1))
+    return Markup(
+        '<svg class="shift" viewBox="0 0 120 10" aria-hidden="true"><rect width="120" height="10" class="track"/>'
+        '<rect width="{}" height="10" class="bar"/>{}</svg>'
+    ).format(round(120 * now, 1), mark if abs(now - before) >= NOTABLE else "")
 
 
 def _picture(title: str, width: int, height: int, content: Markup) -> Markup:

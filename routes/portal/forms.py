@@ -16,21 +16,36 @@ REVISION_FIELD = "revision"
 OWN_FIELDS = frozenset({CSRF_FIELD, ONCE_FIELD, REVISION_FIELD})
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A file as it was sent."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
 @dataclass
 class Form:
-    """`values` as they were typed, by name; `errors` are shown beside their fields, `notice` above the form."""
+    """`values` as they were typed, by name; `errors` are shown beside their fields, `notice` above the form.
+
+    `told` is what else the refusal says (the `extra` of its error).
+    """
 
     values: dict[str, list[str]] = field(default_factory=dict)
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, list[Sent]] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     notice: str = ""
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    async def of(cls, data: FormData) -> "Form":
+    async def of(cls, data: FormData, *, with_files: bool = True) -> "Form":
+        """What was sent; without files, of these only the names."""
         form = cls()
         for name, value in data.multi_items():
             if isinstance(value, UploadFile):
-                form.files[name] = await value.read()
+                if value.filename:  # a field in which nothing was chosen is sent too
+                    content = await value.read() if with_files else b""
+                    form.files.setdefault(name, []).append(Sent(value.filename, content))
             else:
                 form.values.setdefault(name, []).append(value.replace("\r\n", "\n"))
         return form
@@ -75,6 +90,7 @@ class Form:
             self.errors |= dict(reversed(found))
             self.notice = ""
             return
+        self.told = error.extra
         for fault in error.extra.get("errors", []):
             self.errors.setdefault(fault["field"], fault["rule"])
         self.notice = "" if error.extra.get("errors") else error.detail

@@ -29,7 +29,8 @@ from services import idempotency
 from services.accounts import sessions
 
 MAX_FIELDS = 2000
-MAX_FILES = 5
+MAX_FILES = 20
+"""Fields in which nothing was chosen count."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -114,7 +115,7 @@ async def _ask_to_sign_in(visit: Visit) -> Response:
         return see_other("/sign-in", {"next": target} if target != "/" else None)
     try:
         _require_own_origin(request)
-        visit.form = await _form_of(request)
+        visit.form = await _form_of(request, with_files=False)
     except EfiError as error:
         return error_page(visit, error)
     return sign_in_page(visit, kept=visit.form.typed(), target=request.url.path, status=401)
@@ -127,9 +128,9 @@ def sign_in_page(visit: Visit, *, kept: list[tuple[str, str]], target: str, stat
     return response
 
 
-async def _form_of(request: Request) -> Form:
+async def _form_of(request: Request, *, with_files: bool = True) -> Form:
     async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as data:
-        return await Form.of(data)
+        return await Form.of(data, with_files=with_files)
 
 
 async def _take_form(visit: Visit) -> None:
@@ -165,13 +166,20 @@ def plain_error_page(error: EfiError, scope: Scope) -> Response:
 
 
 async def submit(
-    visit: Visit, work: Callable[[], Awaitable[Response]], again: Callable[[], Awaitable[Response]]
+    visit: Visit,
+    work: Callable[[], Awaitable[Response]],
+    again: Callable[[], Awaitable[Response]],
+    *,
+    prepare: Callable[[], Awaitable[None]] | None = None,
 ) -> Response:
     """Do what a form asks for, in one transaction and once for its key; show the form `again` if it is refused.
 
-    `work` raises EfiError or ValidationError to refuse; everything that it wrote is undone then.
+    `work` raises EfiError or ValidationError to refuse; everything that it wrote is undone then. `prepare` may refuse
+    too: it runs before the transaction, and does what takes longer than one should.
     """
     try:
+        if prepare is not None:
+            await prepare()
         return await _once(visit, work)
     except ValidationError as error:
         visit.form.refuse(error)
@@ -193,7 +201,8 @@ async def _once(visit: Visit, work: Callable[[], Awaitable[Response]]) -> Respon
     settings: Settings = visit.settings
     identifier = idempotency.key_id(visit.actor.id, "POST", visit.request.url.path, key)
     typed = repr(sorted(visit.form.typed())).encode()
-    files = b"".join(hmac.digest(b"file", content, "sha256") for content in visit.form.files.values())
+    sent = [file.content for files in visit.form.files.values() for file in files]
+    files = b"".join(hmac.digest(b"file", content, "sha256") for content in sent)
     print_ = idempotency.fingerprint(typed, files, secret=settings.signing_key())
 
     async def noted() -> Response:

@@ -9,6 +9,7 @@ from models.vehicle import Vehicle
 from services.repairs.usage import outstanding
 
 Options = list[tuple[str, str]]
+PHOTOS_AT_ONCE = 5
 
 
 class Named(Protocol):

@@ -1,5 +1,6 @@
 """Tickets: whose work waits where, taking one in, and the page on which everything about one stands."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
@@ -19,14 +20,16 @@ from models.ticket import Ticket, TicketContent
 from routes.portal import render
 from routes.portal.forms import Form, read
 from routes.portal.http import CurrentVisit, page_router, submit
+from routes.portal.uploads import Uploads
 from routes.portal.visit import Visit, see_other
 from services.accounts import directory, vehicles
 from services.accounts.vehicles import VehicleFilter
 from services.diagnosis import matches
+from services.diagnosis.guided import sessions
 from services.diagnosis.matches import DEFAULT_SCORER, Matched, MatchOptions
 from services.diagnosis.translate import ticket_case
 from services.knowledge.confidence import Evidence
-from services.repairs import actions, stock, ticket_states, tickets, usage
+from services.repairs import actions, photos, stock, ticket_states, tickets, usage
 from services.repairs.cards import required_parts
 from services.repairs.tickets import TicketFilter
 from services.repairs.visibility import load_visible, works_at
@@ -40,6 +43,8 @@ MINE_LISTED = 200
 SHOWN = 40
 """Tickets on one page: what a phone loads in good time, and more than anybody works in a day."""
 STOCK_LISTED = 200
+DIAGNOSES_LISTED = 10
+PHOTOS_SHOWN = 8
 PREFERRED_SCORER = "calibrated"
 UNLIKELY = 0.02
 """Suspects below it are folded away, but for the first ones."""
@@ -105,13 +110,15 @@ async def new_ticket(visit: CurrentVisit) -> Response:
 @router.post("/tickets/new")
 async def create_ticket(visit: CurrentVisit) -> Response:
     form = visit.form
+    uploads = Uploads(visit)
 
     async def work() -> Response:
         content = read(TicketContent, ticket_values(form))
         ticket = await tickets.create(content, site_id=form.get("site_id") or None)
+        await uploads.attach(ticket)
         return see_other(f"/tickets/{ticket.id}")
 
-    return await submit(visit, work, lambda: _new_ticket(visit))
+    return await submit(visit, work, lambda: _new_ticket(visit), prepare=uploads.take_in)
 
 
 def ticket_values(form: Form) -> dict[str, object]:
@@ -147,6 +154,7 @@ async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
     reopened_counts = ticket.resolved_at is not None and clock.now() - ticket.resolved_at <= timedelta(
         days=visit.settings.return_window_days
     )
+    gallery = await photos.list_photos(ticket, limit=PHOTOS_SHOWN)
     return visit.page(
         "ticket.html",
         ticket=ticket,
@@ -157,10 +165,14 @@ async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
         moves=ticket_states.legal_moves(ticket.status),
         workable=ticket.status in ticket_states.WORKABLE,
         reopened_counts=reopened_counts,
-        actions=await _actions(ticket) if works else [],
+        diagnoses=(await sessions.list_sessions(ticket.id, limit=DIAGNOSES_LISTED)).items if works else [],
+        actions=await actions_on(ticket) if works else [],
         usage=await parts_of(ticket) if works else [],
         outstanding=usage.outstanding,
         stock=await stock_for(ticket) if works else [],
+        photos=gallery.items,
+        more_photos=gallery.next is not None,
+        removable=photos.removable(gallery.items),
     )
 
 
@@ -179,7 +191,7 @@ def _odds(candidate: Candidate) -> float:
     return candidate.score if candidate.probability is None else candidate.probability
 
 
-async def _actions(ticket: Ticket) -> list[TechnicianAction]:
+async def actions_on(ticket: Ticket) -> list[TechnicianAction]:
     return (await actions.list_actions(ticket_id=ticket.id, limit=100)).items
 
 
@@ -187,8 +199,8 @@ async def parts_of(ticket: Ticket) -> list[PartUsage]:
     return (await usage.list_usage(ticket_id=ticket.id, limit=100)).items
 
 
-async def stock_for(ticket: Ticket) -> list[tuple[Part, bool]]:
-    """Parts on hand at the ticket's site, those that its suspects ask for first."""
+async def stock_for(ticket: Ticket, suspected: Iterable[str] = ()) -> list[tuple[Part, bool]]:
+    """Parts on hand at the ticket's site, those first that its cards or other `suspected` ones ask for."""
     if ticket.site_id is None:
         return []
     on_hand = [
@@ -196,7 +208,7 @@ async def stock_for(ticket: Ticket) -> list[tuple[Part, bool]]:
         for part in (await stock.list_parts(site_id=ticket.site_id, limit=STOCK_LISTED)).items
         if part.quantity_on_hand > 0
     ]
-    cards = [ticket.selected_failure_card, *ticket.suggested_failure_cards]
+    cards = [ticket.selected_failure_card, *ticket.suggested_failure_cards, *suspected]
     wanted = await required_parts(card_id for card_id in cards if card_id is not None)
     names = {name.casefold() for parts in wanted.values() for one in parts for name in (one.part_number, one.part_name)}
     marked = [

@@ -10,13 +10,25 @@ from starlette.responses import Response
 from app.errors import Invalid
 from app.ids import Id
 from models.enums import ResolutionOutcome, ResolutionType, TicketStatus
+from models.part import PartUsage
 from models.technician_action import ActionContent, ActionPart
 from models.ticket import Resolution, Ticket
 from routes.portal import render
 from routes.portal.forms import Form, read
 from routes.portal.http import CurrentVisit, page_router, submit
-from routes.portal.tickets import CurrentTicket, changed_since, parts_of, suspects_of, ticket_page
+from routes.portal.recording import prefill, session_to_record
+from routes.portal.tickets import (
+    CurrentTicket,
+    actions_on,
+    changed_since,
+    parts_of,
+    stock_for,
+    suspects_of,
+    ticket_page,
+)
+from routes.portal.uploads import Uploads
 from routes.portal.visit import Visit, see_other
+from services.diagnosis.guided import drafts, guard, sessions
 from services.repairs import actions, ticket_moves, tickets, usage
 from services.repairs.usage import Settling
 from services.repairs.visibility import load_visible
@@ -69,10 +81,16 @@ async def _move(visit: Visit, ticket: Ticket, change: Callable[[Ticket], Awaitab
 async def _again(visit: Visit, ticket_id: str, *, status: int = 200) -> Response:
     """The ticket as it stands now, with what was typed and why it was not taken."""
     ticket = await load_visible(ticket_id)
-    visit.form.notice = changed_since(ticket, visit.form) or visit.form.notice
+    visit.form.notice = _notice(ticket, visit.form)
     response = await ticket_page(visit, ticket)
     response.status_code = status
     return response
+
+
+def _notice(ticket: Ticket, form: Form) -> str:
+    """Why the form was not taken, in one sentence."""
+    missed = render.text("missed.notice") if "missed_checks" in form.told else ""
+    return changed_since(ticket, form) or missed or form.notice
 
 
 @router.post("/tickets/{ticket_id}/parts")
@@ -81,15 +99,22 @@ async def take_part(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
     form = visit.form
 
     async def work() -> Response:
-        quantity = form.get("quantity", "1")
         if not form.get("part_id"):
             raise Invalid.field("part_id", render.text("form.required"))
-        if not quantity.isascii() or not quantity.isdigit() or not 0 < int(quantity) <= 1000:
-            raise Invalid.field("quantity", render.text("form.count"))
-        await usage.allocate(ticket.id, form.get("part_id"), int(quantity))
+        await _take(form, ticket)
         return see_other(f"/tickets/{ticket.id}")
 
     return await submit(visit, work, lambda: _again(visit, ticket.id))
+
+
+async def _take(form: Form, ticket: Ticket) -> PartUsage:
+    """Take the pieces that the form names; an expensive part not before the check that may spare it."""
+    quantity = form.get("quantity", "1")
+    if not quantity.isascii() or not quantity.isdigit() or not 0 < int(quantity) <= 1000:
+        raise Invalid.field("quantity", render.text("form.count"))
+    if not form.checked("acknowledge_missed_checks"):
+        await guard.before_allocating(ticket.id, form.get("part_id"), int(quantity))
+    return await usage.allocate(ticket.id, form.get("part_id"), int(quantity))
 
 
 @router.post("/tickets/{ticket_id}/parts/{usage_id}")
@@ -115,12 +140,25 @@ async def new_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
 async def record_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
     """Record what was found and done; parts that were fitted and the ticket's end go with it, or nothing does."""
     form = visit.form
+    uploads = Uploads(visit, ticket, workshop_only=True)  # as all that an action says
 
     async def work() -> Response:
-        tickets.expect_revision(await load_visible(ticket.id), form.revision())
-        content = read(ActionContent, await _action_values(form, ticket))
+        fresh = await load_visible(ticket.id)
+        tickets.expect_revision(fresh, form.revision())
+        fitted = form.all("fitted")
+        if form.get("part_id"):
+            fitted.append((await _take(form, fresh)).id)
+        photos = [photo.id for photo in await uploads.attach(fresh)]
+        content = read(ActionContent, {**await _action_values(form, fresh, set(fitted)), "photos": photos})
+        session_id = form.get("diagnosis_session_id")
+        if session_id and not form.checked("without_diagnosis"):
+            content = drafts.filled(content, await sessions.get(session_id))
+        if form.checked("resolve") and not form.checked("acknowledge_missed_checks"):
+            # Before it is recorded: what this form claims of the repair is no evidence for itself.
+            successful = content.resolution_outcome is ResolutionOutcome.success
+            await guard.before_resolving(fresh, content.failure_card_used, successful=successful)
         await actions.record(content)
-        for usage_id in form.all("fitted"):
+        for usage_id in fitted:
             await usage.settle(usage_id, Settling.used)
         if form.checked("resolve"):
             await ticket_moves.resolve(await load_visible(ticket.id), _resolution(content))
@@ -128,34 +166,43 @@ async def record_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
 
     async def again() -> Response:
         fresh = await load_visible(ticket.id)
-        form.notice = changed_since(fresh, form) or form.notice
+        form.notice = _notice(fresh, form)
         return await _action_page(visit, fresh)
 
-    return await submit(visit, work, again)
+    return await submit(visit, work, again, prepare=uploads.take_in)
 
 
 async def _action_page(visit: Visit, ticket: Ticket) -> Response:
+    asked, form = visit.request.query_params, visit.form
     _, suspects = await suspects_of(ticket)
-    chosen = visit.request.query_params.get("card") or ticket.selected_failure_card or ""
+    session = await session_to_record(ticket, await actions_on(ticket), asked.get("session", ""))
+    start = prefill(suspects, session)
+    chosen = asked.get("card") or start.card_id or ticket.selected_failure_card or ""
+    likely = [one for one in start.choices if one.likely]
+    suspected = [one.card_id for one in likely]
     return visit.page(
         "action.html",
         ticket=ticket,
-        likely=[one for one in suspects if one.likely],
-        unlikely=[one for one in suspects if not one.likely],
+        here=render.link(f"/tickets/{ticket.id}/action", asked),
+        start=start,
+        likely=likely,
+        unlikely=[one for one in start.choices if not one.likely],
         chosen=chosen,
-        known={one.candidate.card_id for one in suspects},
+        known={one.card_id for one in start.choices},
+        new=form.checked("new_failure_discovered", default=asked.get("new") == "yes"),
         outcomes=OUTCOMES,
         usage=[one for one in await parts_of(ticket) if usage.outstanding(one)],
         outstanding=usage.outstanding,
+        # Not all that the workshop has: the page must load quickly, and the ticket's own page offers the rest.
+        stock=[pair for pair in await stock_for(ticket, suspected) if pair[1]],
     )
 
 
-async def _action_values(form: Form, ticket: Ticket) -> dict[str, object]:
+async def _action_values(form: Form, ticket: Ticket, fitted: set[str]) -> dict[str, object]:
     card = form.get("failure_card_used")
     minutes = form.get("resolution_time_minutes")
     discovered = form.checked("new_failure_discovered")
     outcome = form.get("resolution_outcome")
-    fitted = set(form.all("fitted"))
     shown = {name.removeprefix("title_"): form.get(name) for name in form.values if name.startswith("title_")}
     return {
         "ticket_id": ticket.id,
@@ -182,6 +229,7 @@ async def _action_values(form: Form, ticket: Ticket) -> dict[str, object]:
             for one in await parts_of(ticket)
             if one.id in fitted
         ],
+        "diagnostic_time_minutes": form.get("diagnostic_time_minutes"),
         "resolution_time_minutes": minutes,
         "resolution_outcome": outcome,
         "issue_resolved": outcome == ResolutionOutcome.success,

@@ -10,6 +10,7 @@ from app.security import current_actor
 from models.enums import ConfidenceLevel, FailureCardStatus, FailureMode, Severity, SubsystemCategory
 from models.event import CardCreated, CardUpdated
 from models.failure_card import CardContent, FailureCard
+from models.record import ActorRef
 from services import fault_codes
 from services.events import record
 from services.knowledge import learning, reviews, symptoms, versions
@@ -135,8 +136,15 @@ def _query(wanted: CardFilter) -> dict[str, Any]:
     return query
 
 
-async def edit(card: FailureCard, content: CardContent, *, edition: int, summary: str = "") -> FailureCard:
-    """Replace the content of a card; a real change makes a new version.
+async def edit(
+    card: FailureCard,
+    content: CardContent,
+    *,
+    edition: int,
+    summary: str = "",
+    proposed_by: ActorRef | None = None,
+) -> FailureCard:
+    """Replace the content of a card; a real change makes a new version. `proposed_by` names whose words they are.
 
     Raises Stale unless `edition` is the card's present one, Forbidden or CardDeprecated (see `require_editor`), and
     Invalid as `create` does.
@@ -149,7 +157,7 @@ async def edit(card: FailureCard, content: CardContent, *, edition: int, summary
     if not changed:
         return card
     await symptoms.require(set(whole.symptom_codes) - set(stored.symptom_codes))
-    return await store_version(card, whole, changed, change="edited", summary=summary)
+    return await store_version(card, whole, changed, change="edited", summary=summary, proposed_by=proposed_by)
 
 
 async def store_version(
@@ -161,6 +169,7 @@ async def store_version(
     summary: str = "",
     also: Mapping[str, Any] | None = None,
     merged_from: str | None = None,
+    proposed_by: ActorRef | None = None,
 ) -> FailureCard:
     """Write completed content as the next version of a card, together with other fields (`also`).
 
@@ -177,12 +186,12 @@ async def store_version(
         "synced_to_network": False,
         **(also or {}),
     }
-    line = versions.entry(number, summary, changed)
+    line = versions.entry(number, summary, changed, proposed_by)
     async with transaction():
         edited = await update(
             card, changes, push={"version_history": {"$each": [line], "$slice": -versions.HISTORY_KEPT}}
         )
-        await versions.snapshot(edited, whole, summary).insert()
+        await versions.snapshot(edited, whole, summary, proposed_by).insert()
         await record(
             CardUpdated(
                 card_id=card.id,

@@ -41,11 +41,12 @@ async def record_outcome(
     reason: str,
     occurred_at: datetime,
     event_id: str,
+    technician_id: str | None = None,
 ) -> ConfidenceChange | None:
     """Count whether the card's fix worked in one passage of a ticket. Returns what it did to the score.
 
-    Counts once per card, ticket and passage: called again it changes nothing and returns None, as it does when there is
-    no such card.
+    `technician_id` is who repaired by the card last. Counts once per card, ticket and passage: called again it changes
+    nothing and returns None, as it does when there is no such card.
     """
     passage = {"ticket_id": ticket.id, "resolution_round": resolution_round}
     card = await FailureCard.find_one({"_id": card_id})
@@ -59,6 +60,9 @@ async def record_outcome(
         card_id=card.id,
         action_ids=action_ids,
         variant=variant_of(ticket),
+        technician_id=technician_id,
+        site_id=ticket.site_id,
+        firmware=ticket.vehicle_firmware,
         success=success,
         reason=reason,
         score_change=score - here,

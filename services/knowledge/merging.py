@@ -1,6 +1,6 @@
 """Merging two cards that describe one failure: one survives with what was learnt by both, the other stays readable.
 
-Everything is one transaction: the survivor's new version, its evidence, the graph, the retired card and its review.
+Everything is one transaction: the survivor's new version, evidence, flags, the graph, the retired card, its review.
 To undo a merge by hand: write the retired card's last version as a new card, and put the survivor back to the version
 before; the ledger of outcomes still names the card that each repair used.
 """
@@ -15,7 +15,7 @@ from models.enums import FailureCardStatus, ReviewStatus
 from models.event import CardDeprecated
 from models.failure_card import CardContent, FailureCard
 from services.events import record
-from services.knowledge import graph_edges, reviews, symptoms
+from services.knowledge import flags, graph_edges, reviews, symptoms
 from services.knowledge.access import is_curator, require_editor
 from services.knowledge.card_states import Move, after
 from services.knowledge.cards import require_edition, store_version
@@ -73,6 +73,7 @@ async def merge(
             also={"merged_from": [card.id, *card.merged_from, *kept.merged_from]},
             merged_from=card.id,
         )
+        kept = await flags.move(card, kept)
         await graph_edges.take_over(card.id, kept)
         await _close_review(card, kept, reason)
         await _retire(card, kept, reason)
@@ -119,6 +120,7 @@ async def _retire(card: FailureCard, kept: FailureCard, reason: str) -> None:
         "deprecated_at": clock.now(),
         "deprecation_reason": reason,
         "successor_id": kept.id,
+        "open_flags": 0,
         "merged_into": kept.id,
         "synced_to_network": False,
     }

@@ -15,18 +15,19 @@ HISTORY_KEPT = 200
 """Entries of the version history that stay on the card; the versions themselves are all kept."""
 
 
-def entry(version: int, summary: str, changed_fields: list[str]) -> VersionEntry:
-    """The line of the version history for a change made now by the current actor."""
+def entry(version: int, summary: str, changed_fields: list[str], proposed_by: ActorRef | None = None) -> VersionEntry:
+    """The line of the version history for a change made now by the current actor, who may follow a proposal."""
     return VersionEntry(
         version=version,
         timestamp=clock.now(),
         updated_by=ActorRef.current(),
+        proposed_by=proposed_by,
         summary=summary,
         changed_fields=changed_fields,
     )
 
 
-def snapshot(card: FailureCard, content: CardContent, summary: str) -> CardVersion:
+def snapshot(card: FailureCard, content: CardContent, summary: str, proposed_by: ActorRef | None = None) -> CardVersion:
     """The card's present version, ready to be stored."""
     return CardVersion(
         card_id=card.id,
@@ -34,6 +35,7 @@ def snapshot(card: FailureCard, content: CardContent, summary: str) -> CardVersi
         status=card.status,
         content=content,
         changed_by=ActorRef.current(),
+        proposed_by=proposed_by,
         summary=summary,
     )
 

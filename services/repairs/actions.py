@@ -24,6 +24,7 @@ from models.ticket import Ticket
 from services.paging import Page
 from services.repairs import usage
 from services.repairs.cards import require_cards
+from services.repairs.photos import require_photos
 from services.repairs.queries import visible_page
 from services.repairs.ticket_moves import round_of
 from services.repairs.ticket_states import check_workable
@@ -52,6 +53,7 @@ async def record(content: ActionContent, *, technician_id: str | None = None) ->
         ticket = await load_visible(content.ticket_id)
         check_workable(ticket.status, "worked")
         await require_cards(_cards_named(content))
+        await require_photos(ticket.id, content.photos)
         technician = await _technician(technician_id)
         action = TechnicianAction(
             **{name: getattr(content, name) for name in ActionContent.model_fields}

@@ -24,9 +24,11 @@ async def hold(ticket_id: str) -> None:
     """Keep the ticket from being reopened until the running transaction ends, or be repeated if it just was.
 
     Only a write conflicts: reads alone would let a reopening at the same time pass, and one would count the success
-    that the other has come to take back. The ticket's revision stays, since nothing is edited.
+    that the other has come to take back. It must change something, since a write without effect is none: two of the
+    same millisecond would not meet on a time. The ticket's revision stays, since nothing is edited.
     """
-    await Ticket.get_pymongo_collection().update_one({"_id": ticket_id}, {"$set": {"updated_at": clock.now()}})
+    change = {"$inc": {"holds": 1}, "$set": {"updated_at": clock.now()}}
+    await Ticket.get_pymongo_collection().update_one({"_id": ticket_id}, change)
 
 
 async def read(ticket_id: str, number: int) -> Passage | None:

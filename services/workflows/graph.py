@@ -36,6 +36,8 @@ async def link_graph(event: EfiEvent) -> dict[str, Any]:
 @handles_as("graph")
 async def relate_duplicates(event: EfiEvent) -> dict[str, Any]:
     """Relate an approved card to those that say nearly the same."""
+    if event.data.get("flag_id") is not None or event.data.get("change") == "reviewed":
+        return {"skipped": "the card says what it said"}
     card = await _card(event)
     if card is None or card.status is not FailureCardStatus.approved:
         return {"skipped": "no approved card"}

@@ -9,6 +9,7 @@ from models.diagnosis import CheckLikelihood, CheckOutcome
 from models.draft_suggestion import DraftSuggestions
 from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
+from models.governance import CardFlag, CardHealth, CardProposal, FirmwareSighting, HealthProgress
 from models.incident import Incident, IncidentTicket
 from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
@@ -62,6 +63,17 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         GraphObservation: BOTH,
         EfiEvent: READ,
     },
+    # Keeps knowledge right: flags that repairs raise, firmware that tickets report.
+    "curation": {
+        Ticket: READ,
+        TechnicianAction: READ,
+        FailureCard: BOTH,
+        CardFlag: BOTH,
+        CardProposal: BOTH,
+        CardHealth: WRITE,
+        FirmwareSighting: BOTH,
+        EfiEvent: WRITE,
+    },
     # Gathers what the symptom library does not know.
     "library": {Ticket: READ, TechnicianAction: READ, SymptomCandidate: BOTH},
     # Tells people.
@@ -72,6 +84,8 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         Review: READ,
         Incident: READ,
         IncidentTicket: READ,
+        CardFlag: READ,
+        CardProposal: READ,
         Notification: BOTH,
     },
     # Closes incidents whose card is approved, and suggests it for their tickets.
@@ -100,6 +114,15 @@ BY_THE_CLOCK: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         CardVersion: WRITE,
         Review: BOTH,
         EfiEvent: WRITE,
+    },
+    # Sees which cards are due for review.
+    "health": {
+        FailureCard: READ,
+        CardOutcome: READ,
+        CardEvidence: READ,
+        FirmwareSighting: READ,
+        CardHealth: BOTH,
+        HealthProgress: BOTH,
     },
     # Exchanges knowledge with other services. It sees no ticket, no action and no person.
     "network": {

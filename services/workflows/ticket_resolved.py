@@ -87,6 +87,7 @@ async def weigh_outcomes(event: EfiEvent) -> dict[str, Any]:
             judged.reason,
             event.created_at,
             event.id,
+            judged.actions[-1].technician_id,
         )
     return {"cards": {judged.card_id: {"success": judged.success, "reason": judged.reason} for judged in judgements}}
 

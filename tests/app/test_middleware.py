@@ -1,6 +1,7 @@
 """What surrounds a request, seen from the server's side of ASGI."""
 
 import asyncio
+import re
 
 import pytest
 from starlette.responses import PlainTextResponse
@@ -108,6 +109,21 @@ async def test_body_limit(chunks: list[bytes], headers: dict[str, str], status: 
     assert connection.sent[-1].get("more_body", False) is False
     # What was refused has been read and thrown away, so that the client sees the answer.
     assert connection.chunks == []
+
+
+async def test_some_requests_may_carry_more():
+    larger = [(re.compile("POST /photos/[a-z]+"), 20)]
+    limited = BodyLimit(swallow, max_bytes=10, respond=respond, larger=larger)
+    for method, path, size, status in (
+        ("POST", "/photos/a", 20, 200),
+        ("POST", "/photos/a", 21, 413),
+        ("PUT", "/photos/a", 11, 413),
+        ("POST", "/photos/a/b", 11, 413),
+    ):
+        connection = Connection(b"x" * size)
+        asked = scope(content_length=str(size)) | {"method": method, "path": path}
+        await limited(asked, connection.receive, connection.send)
+        assert connection.status == status, (method, path)
 
 
 async def test_a_client_that_never_stops_sending_is_cut_off(monkeypatch: pytest.MonkeyPatch):

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from app.security import Role
+from tests import pictures
 from tests.processes import Running, serving
 
 PASSWORD = "a fuzzer's passphrase"
@@ -59,15 +60,23 @@ def furnish(admin: httpx.Client) -> dict[str, str]:
     # Whom the requests may close, rename and lock out.
     user = made("/api/users", account | {"email": "tom@efi.example.com"})["user_id"]
     ticket = made("/api/tickets", {"title": "Does not charge", "vehicle_make": "Ather", "site_id": site})["ticket_id"]
+    photo = admin.post(f"/api/tickets/{ticket}/photos", files={"file": ("lamp.jpg", pictures.jpeg(), "image/jpeg")})
     part = {"site_id": site, "part_number": "HALL-1", "part_name": "Hall sensor", "quantity_on_hand": 5}
+    card = admin.get("/api/efi/failure-cards").json()["items"][0]["failure_id"]
+    flag = made(f"/api/efi/failure-cards/{card}/flags", {"kind": "unclear", "text": "which connector?"})["flag_id"]
+    content = {"title": "Said otherwise", "subsystem_category": "bms", "failure_mode": "degradation"}
+    proposal = made(f"/api/efi/card-flags/{flag}/proposals", {"content": content, "reason": "clearer"})
     return {
+        "flag_id": flag,
+        "proposal_id": proposal["proposal_id"],
         "site_id": site,
         "organisation_id": organisation,
         "user_id": user,
         "ticket_id": ticket,
+        "photo_id": photo.json()["photo_id"],
         "part_id": made("/api/parts", part)["part_id"],
         "vehicle_id": admin.get("/api/vehicles").json()["items"][0]["vehicle_id"],
-        "failure_id": admin.get("/api/efi/failure-cards").json()["items"][0]["failure_id"],
+        "failure_id": card,
         "symptom_code": admin.get("/api/efi/symptoms").json()["items"][0]["symptom_code"],
         "event_id": admin.get("/api/efi/events").json()["items"][0]["event_id"],
     }

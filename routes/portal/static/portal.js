@@ -70,7 +70,8 @@ function restore(form, place) {
 }
 
 async function send(form, place, submitter) {
-  const body = new URLSearchParams(typed(form, submitter));
+  const files = form.enctype === "multipart/form-data";
+  const body = files ? new FormData(form, submitter) : new URLSearchParams(typed(form, submitter));
   const buttons = [...form.querySelectorAll("button")];
   buttons.forEach((button) => { button.disabled = true; });
   try {
@@ -102,7 +103,6 @@ function keep(form) {
   else restore(form, place);
   form.addEventListener("input", () => store(form, place));
   form.addEventListener("submit", (event) => {
-    if (form.querySelector("input[type=file]")) return;
     event.preventDefault();
     store(form, place);
     send(form, place, event.submitter);
@@ -168,9 +168,15 @@ function follow(main) {
 addEventListener("pagehide", () => source?.close());
 addEventListener("pageshow", ({persisted}) => { if (persisted && source) location.reload(); });
 
+// A second tab keeps what is typed in this one; drafts do so without it.
+function stay(form) {
+  form.removeAttribute("target");
+}
+
 function start() {
   document.querySelectorAll("form[data-draft]").forEach(keep);
   document.querySelectorAll("form[data-kept]").forEach(forget);
+  document.querySelectorAll("form[target]").forEach(stay);
   document.querySelectorAll("form[data-results]").forEach(search);
   document.querySelectorAll("main[data-live]").forEach(follow);
 }

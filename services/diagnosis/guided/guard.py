@@ -112,6 +112,9 @@ def _refusal(found: list[MissedCheck]) -> CheckMissed:
                 "question": one.check.question,
                 "cost": round(one.cost, 2),
                 "saves": round(one.saves, 2),
+                "now": one.now,
+                "if_yes": one.if_yes,
+                "if_no": one.if_no,
             }
             for one in found
         ],

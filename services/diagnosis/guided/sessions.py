@@ -114,9 +114,14 @@ def expect_revision(session: DiagnosisSession, revision: int | None) -> None:
         raise Stale(f"Session {session.id} is at revision {session.revision}, not {revision}: read it again.")
 
 
-def outstanding_warnings(session: DiagnosisSession) -> list[str]:
-    """Safety warnings of the proposed check that nobody has acknowledged in this session."""
-    check = session.proposal.check
+async def check_asked(session: DiagnosisSession, test_id: str) -> Check:
+    """A check that some candidate's tree asks and that is still unanswered, whether proposed or not. Raises Invalid."""
+    return _check(session, await _problem(session), test_id)
+
+
+def outstanding_warnings(session: DiagnosisSession, check: Check | None = None) -> list[str]:
+    """Safety warnings of a check, by default the proposed one, that nobody has acknowledged in this session."""
+    check = check or session.proposal.check
     return [warning for warning in check.safety_warnings if warning not in session.acknowledged] if check else []
 
 
@@ -125,11 +130,8 @@ async def acknowledge(session: DiagnosisSession, test_id: str | None = None) -> 
 
     Raises Invalid if no candidate's tree asks the test, or it was answered.
     """
-    if test_id is None or _is_proposed(session, test_id):
-        warnings = outstanding_warnings(session)
-    else:
-        warnings = _check(session, await _problem(session), test_id).safety_warnings
-    unread = [warning for warning in warnings if warning not in session.acknowledged]
+    chosen = None if test_id is None or _is_proposed(session, test_id) else await check_asked(session, test_id)
+    unread = outstanding_warnings(session, chosen)
     return await update(session, {"acknowledged": [*session.acknowledged, *unread]}) if unread else session
 
 
@@ -150,10 +152,8 @@ async def answer(
     problem = await _problem(session)
     check = _check(session, problem, test_id)
     said = _settle(check, said, measurement)
-    if said in (CheckAnswer.yes, CheckAnswer.no):
-        unread = [warning for warning in check.safety_warnings if warning not in session.acknowledged]
-        if unread:
-            raise SafetyNotAcknowledged("Somebody must have read what makes this check dangerous.", warnings=unread)
+    if said in (CheckAnswer.yes, CheckAnswer.no) and (unread := outstanding_warnings(session, check)):
+        raise SafetyNotAcknowledged("Somebody must have read what makes this check dangerous.", warnings=unread)
     step = SessionStep(
         number=len(session.steps) + 1,
         kind=StepKind.check,

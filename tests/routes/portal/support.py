@@ -1,10 +1,12 @@
 """People with browsers, and what they look at."""
 
 import functools
+import re
 import secrets
 from pathlib import Path
 from typing import Any
 
+import httpx
 from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.async_api import Browser, BrowserContext, Page
 
@@ -27,7 +29,29 @@ QUIET = [
     "--disable-default-apps",
     "--no-first-run",
 ]
+HTML = {"accept": "text/html"}
+TOKEN = re.compile(r'name="csrf_token" value="([0-9a-f]+)"')
+BUDGET_BYTES = 30_000
+"""What a phone may have to load for the first page."""
 WIDTHS = {"phone": (390, 844), "laptop": (1280, 800)}
+
+
+async def visitor(api: Api, user: User | None = None) -> httpx.AsyncClient:
+    client = await api.anonymous(**HTML)
+    if user is not None:
+        with acting_as(system("test")):
+            session = Session(
+                user_id=user.id, refresh_hash=hash_token("s"), expires_at=user.created_at.replace(year=2099)
+            )
+            await session.insert()
+        client.cookies.set("efi_session", f"{session.id}.s")
+    return client
+
+
+async def csrf_token(client: httpx.AsyncClient, path: str = "/account") -> str:
+    found = TOKEN.search((await client.get(path)).text)
+    assert found is not None
+    return found[1]
 
 
 class Portal:

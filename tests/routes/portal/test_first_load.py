@@ -5,11 +5,10 @@ import pytest
 from app.security import Role
 from models.ticket import TicketContent
 from services.repairs import ticket_moves, tickets
-from tests.routes.portal.support import Portal
+from tests.routes.portal.support import BUDGET_BYTES, Portal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-BUDGET_BYTES = 30_000
 LOADED = """() => [
   ...performance.getEntriesByType("navigation"),
   ...performance.getEntriesByType("resource").filter((one) => one.initiatorType !== "other"),

@@ -4,43 +4,22 @@ import itertools
 import re
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from app.security import Role, acting_as, hash_token, system
-from models.account import Session, User
+from app.security import Role
 from routes import portal
 from routes.portal.http import PageRoute
 from routes.portal.permissions import OPEN, PAGES
+from tests.routes.portal.support import csrf_token, visitor
 from tests.support import PASSWORD, Api
 
-HTML = {"accept": "text/html"}
-TOKEN = re.compile(r'name="csrf_token" value="([0-9a-f]+)"')
 STREAMS = ("/tickets/live", "/reviews/live", "/events/live")
 ANY_ID = "tkt_00000000000000000000"
 
 
 def routes() -> Iterator[APIRoute]:
     return (route for router in portal.ROUTERS for route in router.routes if isinstance(route, PageRoute))
-
-
-async def visitor(api: Api, user: User | None = None) -> httpx.AsyncClient:
-    client = await api.anonymous(**HTML)
-    if user is not None:
-        with acting_as(system("test")):
-            session = Session(
-                user_id=user.id, refresh_hash=hash_token("s"), expires_at=user.created_at.replace(year=2099)
-            )
-            await session.insert()
-        client.cookies.set("efi_session", f"{session.id}.s")
-    return client
-
-
-async def csrf_token(client: httpx.AsyncClient, path: str = "/account") -> str:
-    found = TOKEN.search((await client.get(path)).text)
-    assert found is not None
-    return found[1]
 
 
 def test_every_page_stands_in_the_table_and_every_row_is_a_page():

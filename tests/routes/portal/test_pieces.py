@@ -17,7 +17,17 @@ from routes.portal.visit import own_path, zone_named
 
 TEMPLATES = sorted((render.HERE / "templates").glob("*.html"))
 SOURCES = sorted(render.HERE.glob("*.py"))
-DYNAMIC = ("nav.", "tickets.title_", "tickets.view_", "tickets.none_", "word.", "age.", "form.yes", "form.no")
+DYNAMIC = (
+    "nav.",
+    "tickets.title_",
+    "tickets.view_",
+    "tickets.none_",
+    "diagnosis.end_",
+    "word.",
+    "age.",
+    "form.yes",
+    "form.no",
+)
 """Keys that are put together where they are used."""
 
 
@@ -95,6 +105,14 @@ def test_charts_are_sound_whatever_the_labels(entries: list[tuple[str, float]]):
     for chart in (charts.bars("<t>", [Bar(*one) for one in printable]), charts.line("t", [*printable, ("z", 0.5)])):
         if chart:
             ET.fromstring(chart)
+
+
+def test_a_probability_is_marked_where_it_stood_if_it_moved():
+    moved, still = (ET.fromstring(charts.shift(before, 0.5)) for before in (0.25, 0.498))
+    track, bar, mark = moved
+    assert (float(track.get("width", 0)), float(bar.get("width", 0))) == (120, 60)
+    assert float(mark.get("x", 0)) == pytest.approx(30, abs=1)
+    assert len(still) == 2
 
 
 @given(

@@ -5,9 +5,12 @@ import pytest
 from app import clock, database
 from app.security import acting_as, system
 from models.failure_card import CardContent
+from models.governance import FlagKind
 from models.incident import Incident, IncidentStatistic, IncidentTicket, SharedFacts
 from models.technician_action import AttemptedDiagnostic, RejectedHypothesis
-from services.knowledge import cards, lifecycle, merging
+from services.knowledge import cards, flags, lifecycle, merging, proposals
+from services.knowledge.content import content_of
+from services.knowledge.firmware import ESTABLISHED
 from services.repairs import ticket_moves
 from services.workflows import HANDLERS
 from services.workflows.rights import GRANTS
@@ -45,7 +48,7 @@ async def _everything(workshop: Workshop) -> None:
     rejected = [RejectedHypothesis(hypothesis="fuse", card_id=card.id, reason_rejected="whole")]
     await workshop.action(ticket, **DISCOVERY, rejected_hypotheses=rejected)
     used = {"failure_card_used": card.id, "attempted_diagnostics": checked}
-    await workshop.action(ticket, **used, failure_card_accuracy_rating=5)
+    await workshop.action(ticket, **used, failure_card_accuracy_rating=5, failure_card_modifications=["other board"])
     await workshop.resolve(ticket)
     await workshop.settle()
     await _incidents(workshop)
@@ -53,6 +56,15 @@ async def _everything(workshop: Workshop) -> None:
     await workshop.action(ticket, failure_card_used=card.id)
     await workshop.resolve(ticket)
     await workshop.reopen(ticket)
+    await workshop.settle()
+    for _ in range(ESTABLISHED):
+        await workshop.ticket(vehicle_make="Ather", vehicle_model="450X", vehicle_firmware="5.1")
+    with acting_as(workshop.technician):
+        flag = await flags.open_flag(card.id, FlagKind.modified_in_use)
+        assert flag is not None
+        await proposals.propose(flag, content_of(card).model_copy(update={"root_cause": "Another board"}), "as built")
+    with acting_as(workshop.expert):
+        await lifecycle.deprecate(await workshop.fresh(card), "redesigned")
     await workshop.settle()
 
 
