@@ -34,6 +34,8 @@ from services.knowledge.network import identity, pulling
 from services.repairs import photo_files, photos
 from services.workflows import HANDLERS
 from services.workflows.drafting import suggestions
+from services.workflows.patterns.detection import Detector, Policy
+from services.workflows.patterns.reading import Period
 from services.workflows.rights import RIGHTS
 
 log = structlog.get_logger(__name__)
@@ -44,6 +46,7 @@ FADING_INTERVAL = timedelta(hours=1)
 SUGGESTIONS_INTERVAL = timedelta(minutes=1)
 HEALTH_INTERVAL = timedelta(minutes=5)
 TRAINING_INTERVAL = timedelta(hours=1)
+PATTERNS_INTERVAL = timedelta(hours=1)
 TRAINING_REST = timedelta(hours=20)
 """Between two trainings. A timer of a day would never fire where the service starts anew each morning."""
 
@@ -67,6 +70,7 @@ class Service:
     index: LiveIndex
     language_model: LanguageModel
     processor: Processor
+    detector: Detector
     timers: Timers = field(default_factory=Timers)
     off: dict[str, str] = field(default_factory=dict)
     """Parts that do not run, each with the reason."""
@@ -134,7 +138,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         suggestions.use(model)
         stack.callback(suggestions.use, NoModel())
         index = await _start_index(settings, model, stack)
-        service = Service(store, index, model, _processor(settings))
+        service = Service(store, index, model, _processor(settings), _detector(index, settings))
         await _start_processor(service, settings, stack)
         _start_timers(service, settings, stack)
         app.state.service = service
@@ -195,6 +199,11 @@ def _processor(settings: Settings) -> Processor:
     return Processor(HANDLERS, lease_seconds=settings.event_lease_seconds, max_attempts=settings.event_max_attempts)
 
 
+def _detector(index: LiveIndex, settings: Settings) -> Detector:
+    period = Period(settings.pattern_window_days, settings.pattern_baseline_days, settings.pattern_max_tickets)
+    return Detector(index, Policy(period, settings.pattern_min_vehicles, settings.pattern_false_discovery_rate))
+
+
 async def _start_processor(service: Service, settings: Settings, stack: AsyncExitStack) -> None:
     if not settings.process_events:
         service.off["events"] = "EFI_PROCESS_EVENTS is off: another replica must process them"
@@ -218,6 +227,7 @@ def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -
     else:
         service.off["network"] = "EFI_NETWORK_PULL_SECONDS is 0: peers are asked when somebody says so"
     service.timers.every(TRAINING_INTERVAL, "training", lambda: _train(service, settings))
+    service.timers.every(PATTERNS_INTERVAL, "patterns", service.detector.detect)
     service.timers.start()
     stack.push_async_callback(service.timers.stop)
 

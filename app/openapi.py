@@ -29,6 +29,7 @@ TAGS = {
     "card flags": "Flag it or fix it: what is the matter with a card, and proposed edits that settle it.",
     "knowledge health": "Cards due for review, figures of the whole, and credit for those who wrote it.",
     "draft assistance": "Help with drafts: content out of repairs, suggestions with their sources.",
+    "incidents": "Failures that emerge: unusually many alike tickets that no known failure explains.",
     "symptoms": "The symptom library.",
     "knowledge graph": "The knowledge graph's edges.",
     "matching": "Which known failures explain this ticket.",

@@ -46,6 +46,21 @@ class Settings(BaseSettings):
     training_min_decisions: int = Field(
         default=200, ge=1, description="Decisions of technicians from which on the calibrated scorer learns from them."
     )
+    pattern_window_days: int = Field(default=30, ge=1, le=365, description="Tickets so young may make an incident.")
+    pattern_baseline_days: int = Field(
+        default=365, ge=1, le=3650, description="The time before, by which it is judged what is unusual."
+    )
+    pattern_min_vehicles: int = Field(
+        default=4, ge=3, description="Alike unexplained tickets make an incident from here."
+    )
+    pattern_false_discovery_rate: float = Field(
+        default=0.01, gt=0, lt=1, description="Share of incidents that may come about by chance."
+    )
+    pattern_max_tickets: int = Field(
+        default=10_000,
+        ge=100,
+        description="Tickets of the window that are looked at, the newest; before it twice as many.",
+    )
     review_after_days: int = Field(
         default=365, ge=1, le=3650, description="Without review or confirmation for so long, a card is due for review."
     )

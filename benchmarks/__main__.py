@@ -21,6 +21,7 @@ BENCHMARKS = {
     "import_tickets": "26,000 owner complaints as tickets: rate, and memory on the way.",
     "page_load": "The first load of the portal's pages on a slow phone: bytes, requests, first paint.",
     "page_rate": "Views of the technician's workbench per second and process, beside a bare page.",
+    "patterns": "An emerging failure among ordinary tickets: delay, false alarms, and the time at 10,000 tickets.",
     "crash": "kill -9 at random instants during a mixed load: lost and doubled effects.",
     "sync": "Cards from one service to an empty one; with --soak, two services that sync both ways under edits.",
     "knowledge_health": "Cards due for review: the timer's rounds, the list and the summary, 10,000 and 100,000 cards.",

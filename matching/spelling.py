@@ -93,6 +93,11 @@ def common_word(term: str) -> str:
     return _common_words().get(term, term)
 
 
+def is_common(term: str) -> bool:
+    """Whether owners commonly write this word: then it names no person and no place that few know."""
+    return term in _common_words()
+
+
 def distance(one: str, other: str) -> int:
     """Optimal string alignment distance: insertions, deletions, changes and swaps of neighbours count 1 each."""
     before: list[int] = []

@@ -8,6 +8,7 @@ from models.embedding import CardVector, EmbedderState
 from models.event import EfiEvent, EventReceipt
 from models.failure_card import CardVersion, FailureCard, Review
 from models.governance import CardFlag, CardHealth, CardProposal, FirmwareSighting, HealthProgress
+from models.incident import Incident, IncidentTicket
 from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.match_model import MatchModel
@@ -54,6 +55,8 @@ ALL_DOCUMENTS = [
     DiagnosisSession,
     CheckOutcome,
     CheckLikelihood,
+    Incident,
+    IncidentTicket,
     NetworkIdentity,
     Peer,
     CardLineage,

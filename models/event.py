@@ -177,6 +177,7 @@ class CardCreated(Payload):
     subject = "card_id"
     card_id: str
     source_ticket_id: str | None = None
+    incident_id: str | None = Field(default=None, description="The incident whose tickets it was drafted from.")
 
 
 class CardSubmitted(Payload):

@@ -166,6 +166,12 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "POST /api/efi/review-queue/{review_id}/release": CURATORS,
     "POST /api/efi/review-queue/{review_id}/decide": CURATORS,
     "POST /api/efi/review-queue/{review_id}/comments": STAFF,
+    # incidents: suspicions drawn from several customers' tickets; makers see what is approved of them
+    "GET /api/efi/incidents": CURATORS,
+    "GET /api/efi/incidents/{incident_id}": CURATORS,
+    "POST /api/efi/incidents/{incident_id}/dismiss": CURATORS,
+    "POST /api/efi/incidents/{incident_id}/tickets/{ticket_id}/remove": CURATORS,
+    "POST /api/efi/incidents/detect": ADMIN,
     "POST /api/efi/symptoms": CURATORS,
     "GET /api/efi/symptoms": EVERYONE,
     "GET /api/efi/symptoms/{symptom_code}": EVERYONE,

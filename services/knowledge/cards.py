@@ -33,6 +33,7 @@ async def create(
     source_ticket_id: str | None = None,
     source_action_id: str | None = None,
     source_garage_id: str | None = None,
+    incident_id: str | None = None,
     confidence_score: float = WRITTEN_CONFIDENCE,
 ) -> FailureCard:
     """Store a new draft with its first version. `created_by` defaults to the current actor.
@@ -52,7 +53,8 @@ async def create(
     async with transaction():
         await card.insert()
         await versions.snapshot(card, whole, "created").insert()
-        await record(CardCreated(card_id=card.id, source_ticket_id=source_ticket_id), site_id=source_garage_id)
+        created = CardCreated(card_id=card.id, source_ticket_id=source_ticket_id, incident_id=incident_id)
+        await record(created, site_id=source_garage_id)
         announce(card.id)
     return card
 

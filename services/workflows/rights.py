@@ -10,6 +10,7 @@ from models.draft_suggestion import DraftSuggestions
 from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
 from models.governance import CardFlag, CardHealth, CardProposal, FirmwareSighting, HealthProgress
+from models.incident import Incident, IncidentTicket
 from models.knowledge_relation import GraphObservation, KnowledgeRelation
 from models.learning import CardEvidence, CardOutcome
 from models.match_model import MatchModel
@@ -81,10 +82,14 @@ GRANTS: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         Ticket: READ,
         FailureCard: READ,
         Review: READ,
+        Incident: READ,
+        IncidentTicket: READ,
         CardFlag: READ,
         CardProposal: READ,
         Notification: BOTH,
     },
+    # Closes incidents whose card is approved, and suggests it for their tickets.
+    "incidents": {Incident: BOTH, IncidentTicket: READ, FailureCard: READ, Ticket: BOTH},
 }
 
 BY_THE_CLOCK: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
@@ -96,6 +101,19 @@ BY_THE_CLOCK: Mapping[str, Mapping[type[Record], frozenset[Access]]] = {
         FailureCard: READ,
         KnowledgeRelation: READ,
         MatchModel: BOTH,
+    },
+    # Looks for tickets that tell of an emerging failure, and drafts a card of what they share.
+    "patterns": {
+        Ticket: READ,
+        MatchRun: READ,
+        TechnicianAction: READ,
+        Symptom: READ,
+        Incident: BOTH,
+        IncidentTicket: BOTH,
+        FailureCard: BOTH,
+        CardVersion: WRITE,
+        Review: BOTH,
+        EfiEvent: WRITE,
     },
     # Sees which cards are due for review.
     "health": {

@@ -105,6 +105,7 @@ async def test_pair(people: People, key: str, role: Role | None):
         (r"/api/efi/(technician-actions|part-usage)", {Role.fleet_customer, Role.oem, Role.manufacturer}),
         (r"(POST|PUT|PATCH|DELETE) /api/(organisations|sites)", set(Role) - {Role.admin}),
         (r"POST .*/(approve|deprecate)$", {Role.technician, Role.fleet_customer, Role.oem, Role.service}),
+        (r"/api/efi/incidents", set(Role) - {Role.expert, Role.admin}),
         (r"/api/efi/events/\{event_id\}/(replay|discard)", set(Role) - {Role.admin}),
     ],
 )

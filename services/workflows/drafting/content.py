@@ -87,7 +87,7 @@ def _content(action: TechnicianAction, ticket: Ticket, symptoms: list[Symptom]) 
         title=_title(found),
         description=_description(action),
         subsystem_category=_subsystem(ticket, symptoms),
-        failure_mode=_mode(found, action.new_failure_root_cause, text),
+        failure_mode=mode_of(found, action.new_failure_root_cause, text),
         severity=Severity(ticket.priority),
         symptoms=list(_symptoms(action, ticket, symptoms))[:50],
         symptom_text=". ".join(filter(None, (ticket.title, ticket.description)))[:20_000],
@@ -157,7 +157,8 @@ def _subsystem(ticket: Ticket, symptoms: list[Symptom]) -> SubsystemCategory:
     return SUBSYSTEM_OF.get(ticket.category, SubsystemCategory.other)
 
 
-def _mode(*texts: str) -> FailureMode:
+def mode_of(*texts: str) -> FailureMode:
+    """The mode that the first of the texts to name one points to."""
     for text in texts:
         for mode, words in _MODES:
             if re.search(rf"\b(?:{words})\b", text, re.IGNORECASE):

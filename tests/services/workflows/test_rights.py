@@ -2,11 +2,13 @@
 
 import pytest
 
-from app import database
-from app.security import acting_as
+from app import clock, database
+from app.security import acting_as, system
+from models.failure_card import CardContent
 from models.governance import FlagKind
+from models.incident import Incident, IncidentStatistic, IncidentTicket, SharedFacts
 from models.technician_action import AttemptedDiagnostic, RejectedHypothesis
-from services.knowledge import flags, lifecycle, proposals
+from services.knowledge import cards, flags, lifecycle, merging, proposals
 from services.knowledge.content import content_of
 from services.knowledge.firmware import ESTABLISHED
 from services.repairs import ticket_moves
@@ -49,6 +51,7 @@ async def _everything(workshop: Workshop) -> None:
     await workshop.action(ticket, **used, failure_card_accuracy_rating=5, failure_card_modifications=["other board"])
     await workshop.resolve(ticket)
     await workshop.settle()
+    await _incidents(workshop)
     await workshop.reopen(ticket)
     await workshop.action(ticket, failure_card_used=card.id)
     await workshop.resolve(ticket)
@@ -62,4 +65,39 @@ async def _everything(workshop: Workshop) -> None:
         await proposals.propose(flag, content_of(card).model_copy(update={"root_cause": "Another board"}), "as built")
     with acting_as(workshop.expert):
         await lifecycle.deprecate(await workshop.fresh(card), "redesigned")
+    await workshop.settle()
+
+
+async def _incidents(workshop: Workshop) -> None:
+    """One whose card is approved, and one whose draft is merged into an approved card."""
+    now = clock.now()
+    with acting_as(workshop.expert):
+        drafts = [
+            await cards.create(CardContent(title=title, subsystem_category="bms", failure_mode="erratic"))
+            for title in ("Relay sticks", "Relay sticks again")
+        ]
+    with acting_as(system("test")):
+        for draft in drafts:
+            incident = Incident(
+                title=draft.title,
+                card_id=draft.id,
+                ticket_count=1,
+                facts=SharedFacts(first_ticket_at=now, last_ticket_at=now),
+                statistic=IncidentStatistic(
+                    vehicles=1,
+                    window_days=30,
+                    earlier_vehicles=0,
+                    baseline_days=365,
+                    expected=0.1,
+                    chance=0.01,
+                    scope="",
+                    explanation="",
+                ),
+            )
+            await incident.insert()
+        waiting = await workshop.ticket("Relay sticks")
+        await IncidentTicket(id=waiting.id, incident_id=incident.id).insert()
+    with acting_as(workshop.second_expert):
+        approved = await lifecycle.approve(await lifecycle.submit(drafts[0]))
+        await merging.merge(drafts[1], approved.id, reason="the same")
     await workshop.settle()

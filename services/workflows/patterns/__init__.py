@@ -1,0 +1,1 @@
+"""Pattern detection: unusually many alike tickets that no known failure explains become incidents."""
