@@ -56,3 +56,9 @@ def database_name(_admin: MongoClient[dict[str, Any]], worker_id: str) -> Iterat
     name = f"efi_test_{worker_id}_{secrets.token_hex(6)}"
     yield name
     _admin.drop_database(name)
+
+
+@pytest.fixture
+def other_process(_admin: MongoClient[dict[str, Any]]) -> MongoClient[dict[str, Any]]:
+    """Writes as another replica does: the process under test learns of it from the store alone."""
+    return _admin

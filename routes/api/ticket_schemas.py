@@ -1,17 +1,19 @@
 """What the ticket routes take and show."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
+from app import clock
 from app.ids import Id
-from models.enums import CustomerType, Priority, ResolutionType, TicketCategory, TicketStatus, VehicleType
+from models.enums import CustomerType, DueState, Priority, ResolutionType, TicketCategory, TicketStatus, VehicleType
 from models.event import EventType
 from models.record import ActorRef
 from models.ticket import Resolution, StatusChange, TicketContent, UsedPart
 from models.types import ErrorCode, Kilometres, Line, ModelYear, Money, Name, ShortText, Strict, Text, Title
 from routes.api.schemas import Out
+from services.repairs import sla
 
 
 def _example(example: dict[str, Any]) -> ConfigDict:
@@ -152,8 +154,20 @@ class TicketOut(Out):
     created_by: str
     created_at: datetime
     updated_at: datetime
+    reopened_at: datetime | None = Field(description="When the present passage began, if it came back.")
     resolved_at: datetime | None
     closed_at: datetime | None
+    due_at: datetime | None = Field(
+        default=None, description="By when it should be resolved, by its priority; null where nothing is promised."
+    )
+    due_state: DueState | None = Field(
+        default=None, description="How it stands against that, or stood when it was resolved."
+    )
+
+    @model_validator(mode="after")
+    def _stand(self) -> Self:
+        self.due_at, self.due_state = sla.due_at(self), sla.state(self, clock.now())
+        return self
 
 
 class HistoryOut(Out):

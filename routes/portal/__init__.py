@@ -17,12 +17,14 @@ from routes.portal import (
     reviews,
     tickets,
     work,
+    workbench,
 )
 
 ROUTERS = [
     account.router,
     live.router,
     bulk.router,
+    workbench.router,
     tickets.router,
     work.router,
     diagnosis.router,

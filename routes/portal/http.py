@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
@@ -21,6 +21,7 @@ from app.errors import EfiError, Forbidden, NotFound, Unauthenticated
 from app.security import acting_as, system
 from app.settings import Settings
 from routes.api.problems import request_id
+from routes.capability import CapabilityRouter
 from routes.portal import render
 from routes.portal.forms import CSRF_FIELD, ONCE_FIELD, Form
 from routes.portal.permissions import OPEN, PAGES
@@ -80,8 +81,8 @@ class PageRoute(APIRoute):
         return handler
 
 
-def page_router() -> APIRouter:
-    return APIRouter(route_class=PageRoute)
+def page_router() -> CapabilityRouter:
+    return CapabilityRouter(route_class=PageRoute)
 
 
 async def _current(request: Request) -> Visit:

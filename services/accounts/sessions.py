@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import hmac
 import math
+import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,7 +13,7 @@ import structlog
 from pymongo.errors import DuplicateKeyError
 
 from app import clock
-from app.database import in_transaction
+from app.database import in_transaction, written
 from app.errors import TooManyRequests, Unauthenticated
 from app.security import (
     DUMMY_PASSWORD_HASH,
@@ -32,6 +34,8 @@ FREE_ATTEMPTS = 5
 FIRST_BLOCK = timedelta(seconds=15)
 LONGEST_BLOCK = timedelta(minutes=15)
 FORGOTTEN_AFTER = timedelta(hours=1)
+RESUMED_SECONDS, RESUMED_KEPT = 1.0, 4096
+_PROVING = (Session.Settings.name, User.Settings.name)
 
 
 class RefreshTokenReused(Unauthenticated):
@@ -121,9 +125,48 @@ async def refresh(refresh_token: str, settings: Settings) -> Tokens:
     return _tokens(user, session.id, f"{session.id}.{fresh}", expires, settings)
 
 
+@dataclass(frozen=True, slots=True)
+class _Resumed:
+    """Somebody who proved who they are; `writes` and `at` tell how long that may be believed."""
+
+    actor: Actor
+    session_id: str
+    expires_at: datetime
+    writes: int
+    at: float
+
+    @property
+    def fresh(self) -> bool:
+        return (
+            self.writes == written(*_PROVING)
+            and time.monotonic() - self.at < RESUMED_SECONDS
+            and clock.now() < self.expires_at
+        )
+
+
+_resumed: OrderedDict[str, _Resumed] = OrderedDict()
+
+
 async def resume(refresh_token: str) -> tuple[Actor, str]:
     """Who holds this refresh token, and in which session, without exchanging it: for a browser, whose cookie no script
-    can read. Raises Unauthenticated if it is not, or no longer, valid."""
+    can read. Raises Unauthenticated if it is not, or no longer, valid.
+
+    Believed for RESUMED_SECONDS without asking the store. What this process writes to sessions or accounts counts at
+    once, what another one does so much later at most.
+    """
+    print_ = hash_token(refresh_token)
+    known = _resumed.get(print_)
+    if known is None or not known.fresh:
+        _resumed.pop(print_, None)
+        known = _resumed[print_] = await _resume(refresh_token)
+        while len(_resumed) > RESUMED_KEPT:
+            _resumed.popitem(last=False)
+    return known.actor, known.session_id
+
+
+async def _resume(refresh_token: str) -> _Resumed:
+    # Taken before reading: what is written meanwhile makes the answer stale from the start.
+    writes, at = written(*_PROVING), time.monotonic()
     session_id, _, secret = refresh_token.partition(".")
     session = await Session.find_one({"_id": session_id})
     if session is None or session.ended_at is not None or session.expires_at <= clock.now():
@@ -133,7 +176,7 @@ async def resume(refresh_token: str) -> tuple[Actor, str]:
     user = await User.find_one({"_id": session.user_id})
     if user is None or not user.active:
         raise Unauthenticated("This account is not active.", reason="inactive")
-    return actor_of(user), session.id
+    return _Resumed(actor_of(user), session.id, session.expires_at, writes, at)
 
 
 async def logout(user_id: str, session_id: str) -> None:
