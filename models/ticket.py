@@ -56,6 +56,14 @@ class StatusChange(Strict):
     note: str = ""
 
 
+class Correction(Strict):
+    """Who corrected which fields of what was taken in."""
+
+    timestamp: UtcDatetime
+    updated_by: ActorRef
+    fields: list[str]
+
+
 class UsedPart(Strict):
     """A part that was fitted, as the ticket's summary shows it; the record is in `part_usage`."""
 
@@ -124,6 +132,7 @@ class Ticket(Record, TicketContent):
     holds: int = Field(default=0, description="Counts those who kept others from the ticket, so that they conflict.")
 
     status_history: list[StatusChange] = []
+    corrections: list[Correction] = Field(default=[], description="The latest ones, oldest first.")
     created_by: str = ""
     resolved_at: UtcDatetime | None = None
     closed_at: UtcDatetime | None = None

@@ -39,6 +39,7 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("users", "/users", frozenset({Role.admin})),
     ("sites", "/sites", frozenset({Role.admin})),
     ("settings", "/settings", frozenset({Role.admin})),
+    ("messages", "/messages", frozenset(Role) - {Role.service}),
 )
 """What stands at the top of every page, and for whom."""
 

@@ -24,7 +24,7 @@ from routes.portal.uploads import Uploads
 from routes.portal.visit import Visit, see_other
 from services.accounts import directory, vehicles
 from services.accounts.vehicles import VehicleFilter
-from services.diagnosis import matches
+from services.diagnosis import likely_causes, matches
 from services.diagnosis.guided import sessions
 from services.diagnosis.matches import DEFAULT_SCORER, Matched, MatchOptions
 from services.diagnosis.translate import ticket_case
@@ -121,6 +121,7 @@ async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
     reopened_counts = ticket.resolved_at is not None and clock.now() - ticket.resolved_at <= timedelta(
         days=visit.settings.return_window_days
     )
+    told = not works and await likely_causes.may_be_told(ticket)
     gallery = await photos.list_photos(ticket, limit=PHOTOS_SHOWN)
     return visit.page(
         "ticket.html",
@@ -128,6 +129,7 @@ async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
         works=works,
         due_at=sla.due_at(ticket),
         due=sla.state(ticket, clock.now()),
+        causes=await likely_causes.of(ticket) if told else [],
         matched=matched,
         likely=[one for one in suspects if one.likely],
         unlikely=[one for one in suspects if not one.likely],
