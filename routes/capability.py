@@ -21,9 +21,11 @@ class CapabilityRouter(APIRouter):
             tuple({path.partition("{")[0] for path in paths if "{" in path}),
         )
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+    def begins(self, scope: Scope) -> bool:
+        """Whether the request's path may be one of this router's."""
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         whole, beginnings = self._paths
-        if path in whole or path.startswith(beginnings):
-            return super().matches(scope)
-        return Match.NONE, {}
+        return path in whole or path.startswith(beginnings)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return super().matches(scope) if self.begins(scope) else (Match.NONE, {})

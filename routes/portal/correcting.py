@@ -1,6 +1,7 @@
 """Correcting what was taken in with a ticket. Whoever changed it meanwhile loses nothing, and neither does who types:
 the form holds what each field was when it was shown, so that both changes can be told apart field by field."""
 
+from enum import StrEnum
 from typing import Any
 
 from starlette.responses import Response
@@ -108,7 +109,7 @@ def _page(visit: Visit, ticket: Ticket, conflicts: list[Line]) -> Response:
         shown=shown,
         before={name: form.shown(BEFORE + name, shown[name]) for name in FIELDS},
         conflicts=[(line, _last(ticket, {line.field})) for line in conflicts],
-        written=_written,
+        said=_said,
         categories=list(TicketCategory),
         priorities=list(Priority),
         vehicle_types=list(VehicleType),
@@ -120,6 +121,11 @@ def _written(value: Any) -> str:
     if isinstance(value, list):
         return "\n".join(value)
     return "" if value is None else str(value)
+
+
+def _said(value: Any) -> str:
+    """For people to read."""
+    return render.word(value) if isinstance(value, StrEnum) else _written(value)
 
 
 def _last(ticket: Ticket, names: set[str]) -> Correction | None:

@@ -28,6 +28,7 @@ from routes.portal.permissions import OPEN, PAGES
 from routes.portal.visit import SESSION_COOKIE, VISITOR_COOKIE, Visit, see_other
 from services import idempotency
 from services.accounts import sessions
+from services.engagement import notifications
 
 MAX_FIELDS = 2000
 MAX_FILES = 20
@@ -101,7 +102,8 @@ async def visit_of(request: Request) -> Visit:
         try:
             with acting_as(system("authentication", cause=cause)):
                 actor, session_id = await sessions.resume(token)
-            return Visit(request, actor.because_of(cause), token, session_id)
+                unread = await notifications.unread(actor.id)
+            return Visit(request, actor.because_of(cause), token, session_id, unread)
         except Unauthenticated:
             pass  # the session has ended: whoever it was comes as a stranger
     visitor = request.cookies.get(VISITOR_COOKIE, "") or secrets.token_urlsafe(16)

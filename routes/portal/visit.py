@@ -37,12 +37,14 @@ GZIP_LEVEL = 4
 
 @dataclass
 class Visit:
-    """`secret` is what the browser proves by its cookie; the CSRF token of its forms is derived from it."""
+    """`secret` is what the browser proves by its cookie; the CSRF token of its forms is derived from it. `unread`
+    messages wait."""
 
     request: Request
     actor: Actor
     secret: str
     session_id: str | None = None
+    unread: int = 0
     form: Form = field(default_factory=Form)
 
     @property

@@ -4,8 +4,6 @@ import asyncio
 import hashlib
 import hmac
 import math
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +11,7 @@ import structlog
 from pymongo.errors import DuplicateKeyError
 
 from app import clock
-from app.database import in_transaction, written
+from app.database import in_transaction
 from app.errors import TooManyRequests, Unauthenticated
 from app.security import (
     DUMMY_PASSWORD_HASH,
@@ -27,6 +25,7 @@ from app.security import (
 )
 from app.settings import Settings
 from models.account import LoginAttempts, Session, User
+from services.remembered import Remembered
 
 log = structlog.get_logger(__name__)
 
@@ -34,8 +33,6 @@ FREE_ATTEMPTS = 5
 FIRST_BLOCK = timedelta(seconds=15)
 LONGEST_BLOCK = timedelta(minutes=15)
 FORGOTTEN_AFTER = timedelta(hours=1)
-RESUMED_SECONDS, RESUMED_KEPT = 1.0, 4096
-_PROVING = (Session.Settings.name, User.Settings.name)
 
 
 class RefreshTokenReused(Unauthenticated):
@@ -127,56 +124,38 @@ async def refresh(refresh_token: str, settings: Settings) -> Tokens:
 
 @dataclass(frozen=True, slots=True)
 class _Resumed:
-    """Somebody who proved who they are; `writes` and `at` tell how long that may be believed."""
-
     actor: Actor
     session_id: str
     expires_at: datetime
-    writes: int
-    at: float
-
-    @property
-    def fresh(self) -> bool:
-        return (
-            self.writes == written(*_PROVING)
-            and time.monotonic() - self.at < RESUMED_SECONDS
-            and clock.now() < self.expires_at
-        )
 
 
-_resumed: OrderedDict[str, _Resumed] = OrderedDict()
+_resumed: Remembered[_Resumed] = Remembered(Session.Settings.name, User.Settings.name)
 
 
 async def resume(refresh_token: str) -> tuple[Actor, str]:
     """Who holds this refresh token, and in which session, without exchanging it: for a browser, whose cookie no script
     can read. Raises Unauthenticated if it is not, or no longer, valid.
 
-    Believed for RESUMED_SECONDS without asking the store. What this process writes to sessions or accounts counts at
-    once, what another one does so much later at most.
+    Believed for a moment without asking the store (see Remembered): what this process writes to sessions or accounts
+    counts at once, what another one does a second later at most.
     """
-    print_ = hash_token(refresh_token)
-    known = _resumed.get(print_)
-    if known is None or not known.fresh:
-        _resumed.pop(print_, None)
-        known = _resumed[print_] = await _resume(refresh_token)
-        while len(_resumed) > RESUMED_KEPT:
-            _resumed.popitem(last=False)
+    known = await _resumed.answer(hash_token(refresh_token), lambda: _resume(refresh_token))
+    if known.expires_at <= clock.now():
+        raise Unauthenticated("The session has ended; sign in.", reason="expired")
     return known.actor, known.session_id
 
 
 async def _resume(refresh_token: str) -> _Resumed:
-    # Taken before reading: what is written meanwhile makes the answer stale from the start.
-    writes, at = written(*_PROVING), time.monotonic()
     session_id, _, secret = refresh_token.partition(".")
     session = await Session.find_one({"_id": session_id})
-    if session is None or session.ended_at is not None or session.expires_at <= clock.now():
+    if session is None or session.ended_at is not None:
         raise Unauthenticated("The session has ended; sign in.", reason="expired")
     if not hmac.compare_digest(session.refresh_hash, hash_token(secret)):
         raise Unauthenticated("The session is not valid; sign in.", reason="invalid")
     user = await User.find_one({"_id": session.user_id})
     if user is None or not user.active:
         raise Unauthenticated("This account is not active.", reason="inactive")
-    return _Resumed(actor_of(user), session.id, session.expires_at, writes, at)
+    return _Resumed(actor_of(user), session.id, session.expires_at)
 
 
 async def logout(user_id: str, session_id: str) -> None:

@@ -18,6 +18,7 @@ from app.settings import Settings
 from models.account import Session, User, UserContent
 from services.accounts import sessions, users
 from services.accounts.sessions import FIRST_BLOCK, FREE_ATTEMPTS, LONGEST_BLOCK, RefreshTokenReused, pause_after
+from services.remembered import SECONDS
 
 SETTINGS = Settings(_env_file=None, env="test", secret_key="k" * 40)
 PASSWORD = "correct horse battery"
@@ -125,7 +126,7 @@ async def test_what_another_process_writes_counts_within_a_second(
     token = (await sessions.login(user.email, PASSWORD, SETTINGS)).refresh_token
     _, session_id = await sessions.resume(token)
     other_process[database_name]["sessions"].update_one({"_id": session_id}, {"$set": {"ended_at": clock.now()}})
-    await asyncio.sleep(sessions.RESUMED_SECONDS)
+    await asyncio.sleep(SECONDS)
     with pytest.raises(Unauthenticated):
         await sessions.resume(token)
 
@@ -144,14 +145,6 @@ async def test_a_changed_secret_is_not_believed(user: User):
     await sessions.resume(token)
     with pytest.raises(Unauthenticated):
         await sessions.resume(token[:-1])
-
-
-async def test_only_so_many_are_remembered(user: User, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sessions, "RESUMED_KEPT", 2)
-    tokens = [(await sessions.login(user.email, PASSWORD, SETTINGS)).refresh_token for _ in range(3)]
-    for token in tokens:
-        await sessions.resume(token)
-    assert len(sessions._resumed) == 2
 
 
 def admin_content() -> UserContent:
