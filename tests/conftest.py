@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from argon2 import PasswordHasher
 from pymongo import MongoClient
@@ -21,6 +22,10 @@ MEMORY = Path("/dev/shm")
 ROOM_NEEDED = 2 * 1024**3
 SCREENSHOTS = Path(os.environ.get("EFI_SCREENSHOTS", Path(__file__).parents[1] / "build" / "screenshots"))
 """Where the portal's tests leave pictures of the pages."""
+
+# A slow machine is no failure: how long things take is the benchmarks' business.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 databases.reuse()
