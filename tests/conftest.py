@@ -24,9 +24,10 @@ SCREENSHOTS = Path(os.environ.get("EFI_SCREENSHOTS", Path(__file__).parents[1] /
 """Where the portal's tests leave pictures of the pages."""
 
 # A slow machine is no failure: how long things take is the benchmarks' business.
-hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("unhurried")
-
 
 databases.reuse()
 # What a password hash should cost, tests would pay a thousand times. Services in processes of their own pay it.

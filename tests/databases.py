@@ -35,7 +35,7 @@ class _Writes(monitoring.CommandListener):
 
 _writes = _Writes()
 _emptied: set[Place] = set()
-_prepared: set[Place] = set()
+_prepared: set[tuple[frozenset[Address], str]] = set()
 _settings: dict[type[beanie.Document], Any] = {}
 _init_beanie = beanie.init_beanie
 
@@ -51,10 +51,10 @@ def empty(client: MongoClient[dict[str, Any]], database: str) -> None:
 
 async def _bind(*, database: AsyncDatabase[Any], document_models: Sequence[type[beanie.Document]]) -> None:
     """As Beanie does it, but what does not change from one client of a database to the next is done once only."""
-    (address,) = database.client.topology_description.server_descriptions()
-    if (address, database.name) not in _prepared:
+    place = frozenset(database.client.topology_description.server_descriptions()), database.name
+    if place not in _prepared:
         await _init_beanie(database=database, document_models=document_models)
-        _prepared.add((address, database.name))
+        _prepared.add(place)
         _settings.update({model: model.get_settings() for model in document_models})
         return
     for model in document_models:
