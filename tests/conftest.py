@@ -78,3 +78,9 @@ def reused_database(_admin: MongoClient[dict[str, Any]], worker_id: str) -> str:
     name = f"efi_reused_{worker_id}"
     databases.empty(_admin, name)
     return name
+
+
+@pytest.fixture
+def other_process(_admin: MongoClient[dict[str, Any]]) -> MongoClient[dict[str, Any]]:
+    """Writes as another replica does: the process under test learns of it from the store alone."""
+    return _admin

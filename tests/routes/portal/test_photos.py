@@ -119,6 +119,7 @@ async def test_an_action_carries_its_photos_over_a_bad_connection(portal: Portal
         (action,) = (await actions.list_actions(ticket_id=ticket.id)).items
         (photo,) = (await photos.list_photos(await load_visible(ticket.id))).items
     assert action.photos == [photo.id]
+    await expect(page.get_by_role("img", name="Photo 1 of this work")).to_be_visible()
     assert photo.workshop_only
 
 
