@@ -45,9 +45,9 @@ def run(options: argparse.Namespace) -> Report:
         tickets = _open_tickets(client, options.tickets)
         cookie = {"Cookie": _signed_in(service.url)}
         compressed = cookie | {"Accept-Encoding": "gzip"}
-        known = {"If-None-Match": httpx.get(service.url + PATH, headers=compressed).headers["etag"]}
         rows["EFI: workbench"] = _hammered(service, PATH, cookie, options)
         rows["compressed"] = _hammered(service, PATH, compressed, options)
+        known = {"If-None-Match": httpx.get(service.url + PATH, headers=compressed).headers["etag"]}
         rows["asked for again"] = _hammered(service, PATH, compressed | known, options)
         with _changing(client, tickets[0]):
             rows["while tickets change"] = _hammered(service, PATH, compressed, options)
