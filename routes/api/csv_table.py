@@ -18,7 +18,7 @@ def cell(value: object) -> object:
     """The value as it is written. Text that a spreadsheet would take for a formula gets an apostrophe in front."""
     if value is None:
         return ""
-    if isinstance(value, str) and value.lstrip().startswith(_FORMULA_STARTS):
+    if isinstance(value, str) and value.lstrip(" \n").startswith(_FORMULA_STARTS):
         return f"'{value}"
     return value
 

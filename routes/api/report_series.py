@@ -41,10 +41,11 @@ class TrustOut(Out):
 async def get_trust_over_time(as_csv: AsksForCsv, days: Days = 90) -> Any:
     """Mean confidence and levels of the cards in use at each moment of the period."""
     points = await trust_over_time(days=days)
-    return _trust_csv(points) if as_csv else TrustOut.model_validate({"points": points})
+    return trust_file(points) if as_csv else TrustOut.model_validate({"points": points})
 
 
-def _trust_csv(points: list[TrustPoint]) -> Response:
+def trust_file(points: list[TrustPoint]) -> Response:
+    """A row for each moment."""
     levels = list(ConfidenceLevel)
     rows = ([one.at.isoformat(), one.cards, one.mean_confidence, *map(one.levels.get, levels)] for one in points)
     return csv_table.csv_response(("at", "cards", "mean_confidence", *levels), rows, "trust.csv")
@@ -82,10 +83,11 @@ async def get_calibration(request: Request, as_csv: AsksForCsv) -> Any:
     """What matches promised, against what repairs decided: of the latest 1,000 decided tickets."""
     settings: Settings = request.app.state.settings
     found = await calibration(timedelta(days=settings.return_window_days))
-    return _calibration_csv(found) if as_csv else CalibrationOut.model_validate(found)
+    return calibration_file(found) if as_csv else CalibrationOut.model_validate(found)
 
 
-def _calibration_csv(found: Calibration) -> Response:
+def calibration_file(found: Calibration) -> Response:
+    """A row for each bin of each curve."""
     columns = tuple(BinOut.model_fields)
 
     def rows() -> Iterator[list[object]]:
@@ -123,10 +125,12 @@ class CoverageOut(Out):
 async def get_coverage(as_csv: AsksForCsv, months: Months = 12) -> Any:
     """The share of resolved tickets that a known failure explained, by month and by make."""
     report = await coverage_report(months=months)
-    return _coverage_csv(report) if as_csv else CoverageOut.model_validate(report)
+    return coverage_file(report) if as_csv else CoverageOut.model_validate(report)
 
 
-def _coverage_csv(report: CoverageReport) -> Response:
+def coverage_file(report: CoverageReport) -> Response:
+    """A row for each month, then for each make."""
+
     def rows() -> Iterator[list[object]]:
         for one in report.by_month:
             yield ["by_month", f"{one.month:%Y-%m}", one.tickets, one.resolved, one.known, one.coverage]

@@ -91,7 +91,7 @@ async def get_confidence_report(
     """How far the knowledge can be trusted: cards by level, movers, cards losing trust, never used, by subsystem and
     by vehicle. As JSON or as one CSV table whose first column names the section."""
     report = await reports.confidence_report(days=days, threshold=threshold)
-    return _as_csv(report) if as_csv else ConfidenceReportOut.model_validate(report)
+    return confidence_file(report) if as_csv else ConfidenceReportOut.model_validate(report)
 
 
 _SECTIONS = ("by_level", "by_subsystem", "by_vehicle", "gained", "lost", "weak", "falling", "never_used")
@@ -112,7 +112,8 @@ _COLUMNS = (
 )
 
 
-def _as_csv(report: ConfidenceReport) -> Response:
+def confidence_file(report: ConfidenceReport) -> Response:
+    """Every section of the report, one below the other; the first column names it."""
     filename = f"confidence-{report.generated_at:%Y-%m-%d}.csv"
     return csv_table.csv_response(("section", *_COLUMNS), _lines(report), filename)
 

@@ -8,7 +8,8 @@ import hmac
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -19,6 +20,7 @@ from app.settings import Settings
 from routes.portal import render
 from routes.portal.forms import Form
 
+E = TypeVar("E", bound=StrEnum)
 SESSION_COOKIE = "efi_session"
 VISITOR_COOKIE = "efi_visitor"
 ZONE_COOKIE = "efi_zone"
@@ -65,6 +67,16 @@ class Visit:
         """Raise Forbidden unless the form came from a page that this visitor was shown."""
         if not hmac.compare_digest(given.encode(), self.csrf_token.encode()):
             raise Forbidden(render.text("error.csrf"))
+
+    def asked(self, kind: type[E], name: str) -> E | None:
+        """The member of a closed vocabulary that the address names; None for none, and for what is none of it."""
+        given = self.request.query_params.get(name)
+        return kind(given) if given in list(kind) else None
+
+    @property
+    def after(self) -> str | None:
+        """The cursor of the page of a list that the address asks for."""
+        return self.request.query_params.get("after")
 
     def has(self, *roles: Role) -> bool:
         return self.actor.has(*roles)
