@@ -121,12 +121,19 @@ def columns(title: str, entries: Sequence[Column]) -> Markup:
     return _picture(title, WIDTH, height, drawn)
 
 
+def swatch(kind: str) -> Markup:
+    """A colour of a chart, for the word beside it."""
+    return Markup(
+        '<svg class="swatch" viewBox="0 0 12 12" aria-hidden="true"><rect width="12" height="12" class="bar {}"/></svg>'
+    ).format(kind)
+
+
 def reliability(title: str, across: str, upwards: str, observed: Sequence[Foretold]) -> Markup:
     """What came true against what was foretold, both from 0 to 1; on the broken line probabilities mean what they say.
 
     The area of a dot grows with its cases, whose number stands beside it.
     """
-    left, top, size = 52, 22, 300
+    left, top, size = 52, 32, 300
     floor = top + size
     drawn = _steps(left, left + size, top, floor, lambda part: f"{part:.0%}")
     for part in (0, 0.5, 1):

@@ -16,6 +16,9 @@ from routes.portal.http import CurrentVisit, page_router, submit
 from routes.portal.visit import Visit, see_other
 from services.knowledge import cards, flags, proposals
 from services.knowledge.access import load_visible
+from services.knowledge.diff import Difference
+from services.knowledge.proposals import Comparison
+from services.knowledge.three_way import DERIVED
 
 router = page_router()
 
@@ -121,14 +124,20 @@ async def show_proposal(visit: CurrentVisit, proposal: CurrentProposal) -> Respo
 
 
 async def _proposal_page(visit: Visit, proposal: CardProposal) -> Response:
-    waiting = proposal.status is ProposalStatus.open
+    comparison = await proposals.compare(proposal) if proposal.status is ProposalStatus.open else None
     return visit.page(
         "proposal.html",
         proposal=proposal,
         card=await load_visible(proposal.card_id),
         flag=await flags.get(proposal.flag_id),
-        comparison=await proposals.compare(proposal) if waiting else None,
+        comparison=comparison,
+        changes=_told(comparison) if comparison is not None else [],
     )
+
+
+def _told(comparison: Comparison) -> list[Difference]:
+    """What the proposal changes, without what follows from it by itself."""
+    return [one for one in comparison.differences if not one.field.startswith(tuple(DERIVED))]
 
 
 @router.post("/health/proposals/{proposal_id}")
