@@ -11,7 +11,7 @@ from matching import Candidate, Case
 from models.account import Organisation, Site, User
 from models.enums import FailureCardStatus, SubsystemCategory, TicketStatus
 from models.event import EfiEvent
-from models.failure_card import FailureCard, Review
+from models.failure_card import CardVersion, FailureCard, Review
 from models.governance import CardFlag, CardHealth, CardProposal
 from models.incident import Incident
 from models.match_model import MatchModel
@@ -23,7 +23,7 @@ from routes.portal.governance import flag_filter, proposal_filter
 from routes.portal.health import due_filter
 from routes.portal.http import CurrentVisit, page_router
 from routes.portal.incidents import CurrentIncident, incident_filter
-from routes.portal.knowledge import FOUND, LONGEST_QUERY
+from routes.portal.knowledge import FOUND, LONGEST_QUERY, CurrentCard
 from routes.portal.tables import Table
 from routes.portal.tickets import ACTIVE
 from services.accounts import directory, users
@@ -32,10 +32,11 @@ from services.diagnosis.calibration import calibration
 from services.diagnosis.matches import MatchOptions
 from services.diagnosis.training import models
 from services.events import log
-from services.knowledge import candidates, cards, flags, health, proposals, reviews
+from services.knowledge import candidates, cards, confidence, flags, health, proposals, reviews, versions
 from services.knowledge.access import sees_every_card
 from services.knowledge.candidates import Listed
 from services.knowledge.cards import CardFilter
+from services.knowledge.confidence import Evidence
 from services.knowledge.reports import confidence_report
 from services.knowledge.trust import trust_over_time
 from services.repairs import tickets
@@ -78,6 +79,17 @@ CARDS = Table[FailureCard](
 FOUND_CARDS = Table[Candidate](
     "knowledge", "title", "confidence_level", "score", "probability", "is_draft", failure_id="card_id"
 )
+EVIDENCE = Table[Evidence](
+    "evidence",
+    "variant",
+    "outcomes",
+    "ruled_out",
+    worked="fix_rate.mean",
+    low="fix_rate.low",
+    high="fix_rate.high",
+    n="fix_rate.n",
+)
+VERSIONS = Table[CardVersion]("versions", "version", "created_at", "summary", changed_by="changed_by.name")
 REVIEWS = Table[Review](
     "reviews",
     "subsystem_category",
@@ -213,6 +225,18 @@ async def knowledge_csv(visit: CurrentVisit) -> Response:
         return FOUND_CARDS.file_of(matched.result.candidates)
     wanted = CardFilter(status=visit.asked(FailureCardStatus, "state"), subsystem_category=subsystem)
     return CARDS.file(partial(cards.list_cards, wanted))
+
+
+@router.get("/cards/{card_id}/evidence.csv")
+async def evidence_csv(card: CurrentCard) -> Response:
+    """Of all vehicles together, then of each variant."""
+    everywhere, by_variant = await confidence.evidence_of(card.id)
+    return EVIDENCE.file_of([everywhere, *(one for one in by_variant if one.outcomes)])
+
+
+@router.get("/cards/{card_id}/versions.csv")
+async def versions_csv(card: CurrentCard) -> Response:
+    return VERSIONS.file(partial(versions.list_versions, card.id))
 
 
 @router.get("/reviews.csv")

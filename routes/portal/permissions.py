@@ -24,6 +24,8 @@ PAGES: dict[str, frozenset[Role]] = {
     "GET /knowledge": READERS,
     "GET /knowledge.csv": READERS,
     "GET /cards/{card_id}": READERS,
+    "GET /cards/{card_id}/evidence.csv": READERS,
+    "GET /cards/{card_id}/versions.csv": STAFF,
     "GET /cards/{card_id}/compare": STAFF,
     "GET /cards/{card_id}/edit": STAFF,
     "POST /cards/{card_id}/edit": STAFF,

@@ -11,6 +11,7 @@ from app.ids import Id
 from models.enums import Severity, SubsystemCategory
 from models.symptom import SymptomContent
 from models.symptom_candidate import SymptomCandidate
+from models.ticket import Ticket
 from models.types import ShortText
 from routes.portal import render
 from routes.portal.forms import Form, read
@@ -19,6 +20,7 @@ from routes.portal.http import CurrentVisit, page_router, submit
 from routes.portal.visit import Visit, see_other
 from services.diagnosis import matches
 from services.knowledge import candidates, symptoms
+from services.repairs.visibility import load_visible
 
 router = page_router()
 
@@ -53,10 +55,18 @@ async def _page(visit: Visit, candidate: SymptomCandidate) -> Response:
         "phrase.html",
         candidate=candidate,
         listed=listed,
+        latest=[found for one in reversed(candidate.ticket_ids) if (found := await _ticket(one)) is not None],
         offered=sorted(offered.items, key=lambda one: one.name.casefold()),
         categories=list(SubsystemCategory),
         severities=list(Severity),
     )
+
+
+async def _ticket(ticket_id: str) -> Ticket | None:
+    try:
+        return await load_visible(ticket_id)
+    except NotFound:
+        return None
 
 
 @router.post("/health/phrases/{candidate_id}")

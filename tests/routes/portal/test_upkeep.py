@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from app import clock
+from app.ids import id_at
 from app.security import Role, acting_as, system
 from models.failure_card import ConfidenceChange
 from models.governance import FlagStatus
@@ -148,7 +149,11 @@ async def test_an_admin_reads_how_far_to_trust_and_goes_back_to_the_prior(portal
         ]
         for n in range(12):
             await decided(known[n % 2].id if n % 3 else None, {known[0].id: 0.7, known[1].id: 0.2}, none=0.15)
-        await Ticket(title="Horn", vehicle_make="Ola", status="closed", resolution_count=1).insert()
+        for n in range(60):
+            at = now - timedelta(days=6 * n)
+            card_id = known[0].id if n % 3 else None
+            made = {"created_at": at, "vehicle_make": ("Ola", "TVS")[n % 2], "selected_failure_card": card_id}
+            await Ticket(id=id_at("ticket", at), title="Horn", status="closed", resolution_count=1, **made).insert()
     await care.trainings()
     page = await portal.browser_of(await portal.person(Role.admin))
     await page.goto("/confidence?days=90")
