@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from markupsafe import Markup
 
@@ -103,9 +104,10 @@ def _ends(left: float, right: float, y: float, first: str, last: str) -> Markup:
 
 
 def columns(title: str, entries: Sequence[Column]) -> Markup:
-    """Upright bars side by side, the highest as high as there is room; the first and the last carry their label."""
+    """Upright bars of counts side by side; the first and the last carry their label."""
     height, left, bottom = 180, 40, 24
-    top = max((sum(value for _, value in entry.parts) for entry in entries), default=0) or 1
+    highest = max((sum(value for _, value in entry.parts) for entry in entries), default=0)
+    top = max(2 * ceil(highest / 2), 2)  # so that half of it is a count, too
     room, step = height - bottom - 10, (WIDTH - left) / max(len(entries), 1)
     drawn = _steps(left, WIDTH, 10, height - bottom, lambda part: f"{top * part:.0f}")
     for number, entry in enumerate(entries):

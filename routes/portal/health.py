@@ -4,12 +4,14 @@ from starlette.responses import Response
 
 from models.enums import FailureCardStatus, SubsystemCategory
 from models.governance import DueReason, FlagStatus
+from models.incident import IncidentStatus
 from routes.portal.http import CurrentVisit, page_router, submit
 from routes.portal.knowledge import CurrentCard
 from routes.portal.visit import Visit, see_other
 from services.knowledge import credit, flags, health, health_summary, use_review
 from services.knowledge.access import load_visible
 from services.knowledge.cards import require_edition
+from services.workflows.patterns import incidents
 
 router = page_router()
 
@@ -28,8 +30,14 @@ SECTIONS = (
 
 @router.get("/health")
 async def overview(visit: CurrentVisit) -> Response:
-    summary = await health_summary.summary(days=DAYS)
-    return visit.page("health.html", sections=SECTIONS, summary=summary, days=DAYS)
+    emerging = await incidents.list_incidents(status=IncidentStatus.open, limit=SHOWN)
+    return visit.page(
+        "health.html",
+        sections=SECTIONS,
+        summary=await health_summary.summary(days=DAYS),
+        incidents=f"{len(emerging.items)}{'+' if emerging.next else ''}",
+        days=DAYS,
+    )
 
 
 @router.get("/health/due")

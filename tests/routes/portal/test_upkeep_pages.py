@@ -169,6 +169,7 @@ async def test_a_refused_model_cannot_be_put_into_service(expert: Expert):
 
 async def test_reports_say_when_there_is_nothing_to_report(expert: Expert):
     said = {
+        "/health": "0 of 0 resolved",
         "/confidence": "no approved cards long enough",
         "/confidence/calibration": "Too little to judge by: 0 tickets, 50 are needed.",
         "/confidence/coverage": "There are no tickets in this period.",
