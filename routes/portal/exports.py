@@ -150,9 +150,9 @@ PROPOSALS = Table[CardProposal](
     "decision_reason",
     "resulting_version",
     "decided_at",
+    "flag_id",
     proposal_id="id",
     failure_id="card_id",
-    flag="flag_id",
     proposed="proposed_by.name",
 )
 PHRASES = Table[Listed](
@@ -187,17 +187,15 @@ MODELS = Table[MatchModel](
     "refused",
     "activated_at",
     version="id",
-    **{
-        name: lambda model, name=name: getattr(model.record, name) if model.record else None
-        for name in ("decisions", "known", "none", "decided_from", "decided_until")
-    },
-    **{
-        f"{name}_{figure}": lambda model, name=name, figure=figure: (
-            getattr(getattr(model.record, name), figure) if model.record else None
-        )
-        for name in ("prior", "after")
-        for figure in ("log_loss", "ndcg_10")
-    },
+    decisions="record.decisions",
+    known="record.known",
+    none="record.none",
+    decided_from="record.decided_from",
+    decided_until="record.decided_until",
+    prior_log_loss="record.prior.log_loss",
+    log_loss="record.after.log_loss",
+    prior_ndcg_10="record.prior.ndcg_10",
+    ndcg_10="record.after.ndcg_10",
 )
 
 

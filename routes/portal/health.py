@@ -3,6 +3,7 @@
 from starlette.responses import Response
 
 from models.enums import FailureCardStatus, SubsystemCategory
+from models.failure_card import FailureCard
 from models.governance import DueReason, FlagStatus
 from models.incident import IncidentStatus
 from routes.portal.http import CurrentVisit, page_router, submit
@@ -67,13 +68,12 @@ def due_filter(visit: Visit) -> dict[str, DueReason | SubsystemCategory | None]:
 
 @router.get("/health/due/{card_id}")
 async def show_due(visit: CurrentVisit, card: CurrentCard) -> Response:
-    return await _page(visit, card.id)
+    return await _page(visit, card)
 
 
-async def _page(visit: Visit, card_id: str) -> Response:
-    card = await load_visible(card_id)
-    row = await health.health_of(card_id)
-    raised = await flags.list_flags(card_id=card_id, status=FlagStatus.open, limit=FLAGS_SHOWN)
+async def _page(visit: Visit, card: FailureCard) -> Response:
+    row = await health.health_of(card.id)
+    raised = await flags.list_flags(card_id=card.id, status=FlagStatus.open, limit=FLAGS_SHOWN)
     return visit.page(
         "due_card.html",
         card=card,
@@ -94,7 +94,10 @@ async def confirm_card(visit: CurrentVisit, card: CurrentCard) -> Response:
         await health.reviewed(fresh)
         return see_other("/health/due")
 
-    return await submit(visit, work, lambda: _page(visit, card.id))
+    async def again() -> Response:
+        return await _page(visit, await load_visible(card.id))
+
+    return await submit(visit, work, again)
 
 
 @router.get("/credit")

@@ -76,12 +76,15 @@ async def decide(visit: CurrentVisit, candidate: CurrentCandidate) -> Response:
 
     async def work() -> Response:
         fresh = await candidates.get(candidate.id)
-        if form.get("step") == "accept":
-            await candidates.accept(fresh, read(SymptomContent, _values(form)))
-        elif form.get("step") == "merge":
-            await _merge(fresh, form.get("into"))
-        else:
-            await candidates.drop(fresh, REASON.validate_python(form.get("reason")))
+        match form.get("step"):
+            case "accept":
+                await candidates.accept(fresh, read(SymptomContent, _values(form)))
+            case "merge":
+                await _merge(fresh, form.get("into").upper())
+            case "drop":
+                await candidates.drop(fresh, REASON.validate_python(form.get("reason")))
+            case other:
+                raise Invalid.field("step", render.text("phrase.no_step"), other)
         return see_other("/health/phrases")
 
     async def again() -> Response:
@@ -91,7 +94,9 @@ async def decide(visit: CurrentVisit, candidate: CurrentCandidate) -> Response:
 
 
 def _values(form: Form) -> dict[str, object]:
-    return {name: form.get(name) for name in FIELDS} | {"safety_critical": form.checked("safety_critical")}
+    values: dict[str, object] = {name: form.get(name) for name in FIELDS}
+    code = form.get("symptom_code").upper()
+    return values | {"symptom_code": code, "safety_critical": form.checked("safety_critical")}
 
 
 async def _merge(candidate: SymptomCandidate, symptom_code: str) -> None:

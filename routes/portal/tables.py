@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 from starlette.responses import Response, StreamingResponse
@@ -16,7 +15,7 @@ from services.paging import MAX_LIMIT
 T = TypeVar("T")
 MAX_ROWS_OUT = 50_000
 Read = str | Callable[[Any], Any]
-"""Where a column stands in an entry: the path of an attribute, or what works it out."""
+"""Where a column stands in an entry: the path of an attribute, empty where the way there ends; or what works it out."""
 
 
 class Listed(Protocol[T]):
@@ -35,7 +34,7 @@ class Table(Generic[T]):
     def __init__(self, name: str, /, *same: str, **read: Read) -> None:
         self.name = name
         self.columns = {**read, **{attribute: attribute for attribute in same}}
-        self._read = [attrgetter(how) if isinstance(how, str) else how for how in self.columns.values()]
+        self._read = [_reader(how) for how in self.columns.values()]
 
     def file(self, *lists: Callable[..., Awaitable[Listed[T]]]) -> Response:
         """The whole of paged lists, one after the other, up to MAX_ROWS_OUT rows, sent as it is read."""
@@ -58,6 +57,21 @@ class Table(Generic[T]):
         yield line(list(self.columns))
         async for entry in entries:
             yield line([read(entry) for read in self._read])
+
+
+def _reader(how: Read) -> Callable[[Any], Any]:
+    if not isinstance(how, str):
+        return how
+    names = how.split(".")
+
+    def read(entry: Any) -> Any:
+        for name in names:
+            if entry is None:
+                break
+            entry = getattr(entry, name)
+        return entry
+
+    return read
 
 
 async def _every(lists: Iterable[Callable[..., Awaitable[Listed[T]]]]) -> AsyncIterator[T]:

@@ -66,7 +66,7 @@ async def test_every_list_of_what_is_there(api: Api):
         "/confidence/trust.csv": {"cards": {"2"}},
         "/confidence/calibration.csv": {},
         "/confidence/coverage.csv": {"section": {"by_month"}},
-        "/confidence/models.csv": {"version": {"decisions-1", "decisions-2"}, "after_log_loss": {"0.78"}},
+        "/confidence/models.csv": {"version": {"decisions-1", "decisions-2"}, "log_loss": {"0.78", ""}},
         "/health/due.csv?reason=age": {"failure_id": {card.id}},
         "/health/flags.csv?kind=outdated": {"latest": {f"'{FORMULA}"}},
         "/health/proposals.csv": {"failure_id": {card.id}, "proposed": {technician.name}},
