@@ -25,7 +25,6 @@ from routes.portal.http import CurrentVisit, page_router
 from routes.portal.incidents import CurrentIncident, incident_filter
 from routes.portal.knowledge import FOUND, LONGEST_QUERY, CurrentCard
 from routes.portal.tables import Table
-from routes.portal.tickets import ACTIVE
 from services.accounts import directory, users
 from services.diagnosis import matches
 from services.diagnosis.calibration import calibration
@@ -41,6 +40,7 @@ from services.knowledge.reports import confidence_report
 from services.knowledge.trust import trust_over_time
 from services.repairs import tickets
 from services.repairs.coverage import coverage_report
+from services.repairs.ticket_states import WORKABLE
 from services.repairs.tickets import TicketFilter
 from services.workflows.patterns import incidents
 
@@ -206,7 +206,7 @@ async def tickets_csv(visit: CurrentVisit) -> Response:
     if visit.request.query_params.get("view") == "open":
         status = TicketStatus.open
     if mine and visit.has(Role.technician):
-        wanted = [TicketFilter(status=one, technician_id=visit.actor.id) for one in ACTIVE]
+        wanted = [TicketFilter(status=one, technician_id=visit.actor.id) for one in sorted(WORKABLE)]
     else:
         wanted = [TicketFilter(status=status)]
     return TICKETS.file(*(partial(tickets.list_tickets, one) for one in wanted))
