@@ -2,7 +2,7 @@
 that weigh matches."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Path
@@ -16,7 +16,7 @@ from routes.portal.visit import Visit, see_other
 from services.diagnosis.calibration import ENOUGH, Curve, calibration
 from services.diagnosis.training import models
 from services.knowledge.reports import ConfidenceReport, confidence_report
-from services.knowledge.trust import TrustPoint, trust_over_time
+from services.knowledge.trust import trust_over_time
 from services.repairs.coverage import Covered, coverage_report
 
 router = page_router()
@@ -46,8 +46,8 @@ async def show_confidence(visit: CurrentVisit) -> Response:
         periods=PERIODS,
         levels=_levels(report),
         points=points,
-        course=[(f"{one.at:%d %b %Y}", one.mean_confidence) for one in points if one.mean_confidence is not None],
-        layers=_layers(points),
+        course=[(_day(visit, one.at), one.mean_confidence) for one in points if one.mean_confidence is not None],
+        layers=[Column(_day(visit, one.at), list(one.levels.items())) for one in points],
         subsystems=[(render.word(group.subsystem_category), group) for group in report.by_subsystem],
         vehicles=[(f"{group.make} {group.model}", group) for group in report.by_vehicle[:VEHICLES_SHOWN]],
     )
@@ -63,12 +63,8 @@ def _levels(report: ConfidenceReport) -> list[Bar]:
     return [Bar(render.word(group.level), group.cards, group.level, f"{group.cards:,}") for group in report.by_level]
 
 
-def _layers(points: list[TrustPoint]) -> list[Column]:
-    """Of each moment the cards by level, the least trusted at the bottom."""
-    return [
-        Column(f"{one.at:%d %b}", [(level.value, float(cards)) for level, cards in one.levels.items()])
-        for one in points
-    ]
+def _day(visit: Visit, instant: datetime) -> str:
+    return f"{instant.astimezone(visit.zone):%d %b %Y}"
 
 
 @router.get("/confidence/calibration")
