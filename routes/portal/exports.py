@@ -6,10 +6,9 @@ from functools import partial
 
 from starlette.responses import Response
 
-from app.security import Role
 from matching import Candidate, Case
 from models.account import Organisation, Site, User
-from models.enums import FailureCardStatus, SubsystemCategory, TicketStatus
+from models.enums import FailureCardStatus, SubsystemCategory
 from models.event import EfiEvent
 from models.failure_card import CardVersion, FailureCard, Review
 from models.governance import CardFlag, CardHealth, CardProposal
@@ -25,6 +24,8 @@ from routes.portal.http import CurrentVisit, page_router
 from routes.portal.incidents import CurrentIncident, incident_filter
 from routes.portal.knowledge import FOUND, LONGEST_QUERY, CurrentCard
 from routes.portal.tables import Table
+from routes.portal.tickets import ticket_filter
+from routes.portal.workbench import asked_of, work_asked_for
 from services.accounts import directory, users
 from services.diagnosis import matches
 from services.diagnosis.calibration import calibration
@@ -38,15 +39,14 @@ from services.knowledge.cards import CardFilter
 from services.knowledge.confidence import Evidence
 from services.knowledge.reports import confidence_report
 from services.knowledge.trust import trust_over_time
-from services.repairs import tickets
+from services.repairs import sla, tickets
+from services.repairs.board import Row
 from services.repairs.coverage import coverage_report
-from services.repairs.ticket_states import WORKABLE
-from services.repairs.tickets import TicketFilter
 from services.workflows.patterns import incidents
 
 router = page_router()
 
-TICKETS = Table[Ticket](
+TICKETS = Table[Row | Ticket](
     "tickets",
     "created_at",
     "status",
@@ -59,6 +59,7 @@ TICKETS = Table[Ticket](
     registration="vehicle_number",
     codes="error_codes_reported",
     technician="assigned_technician_name",
+    due_at=sla.due_at,
 )
 CARDS = Table[FailureCard](
     "knowledge",
@@ -201,15 +202,10 @@ MODELS = Table[MatchModel](
 
 @router.get("/tickets.csv")
 async def tickets_csv(visit: CurrentVisit) -> Response:
-    """By the view and the state that the list shows."""
-    status, mine = visit.asked(TicketStatus, "status"), visit.request.query_params.get("view") == "mine"
-    if visit.request.query_params.get("view") == "open":
-        status = TicketStatus.open
-    if mine and visit.has(Role.technician):
-        wanted = [TicketFilter(status=one, technician_id=visit.actor.id) for one in sorted(WORKABLE)]
-    else:
-        wanted = [TicketFilter(status=status)]
-    return TICKETS.file(*(partial(tickets.list_tickets, one) for one in wanted))
+    asked = asked_of(visit)
+    if asked.view == "all":
+        return TICKETS.file(partial(tickets.list_tickets, ticket_filter(visit)))
+    return TICKETS.file_of((await work_asked_for(visit, asked)).rows)
 
 
 @router.get("/knowledge.csv")
