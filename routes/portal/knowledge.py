@@ -13,6 +13,7 @@ from matching import Candidate, Case
 from models.enums import FailureCardStatus, SubsystemCategory
 from models.failure_card import FailureCard
 from routes.portal.http import CurrentVisit, page_router
+from routes.printing import card as printing
 from services.diagnosis import duplicates, matches
 from services.diagnosis.duplicates import NearDuplicate
 from services.diagnosis.matches import MatchOptions
@@ -24,7 +25,7 @@ router = page_router()
 
 FOUND = 30
 VARIANTS_SHOWN = 30
-VERSIONS_SHOWN = 50
+VERSIONS_SHOWN = 10
 LONGEST_QUERY = 500
 STAFF = (Role.technician, Role.expert, Role.admin)
 E = TypeVar("E", bound=StrEnum)
@@ -77,7 +78,7 @@ async def show_card(visit: CurrentVisit, card: CurrentCard) -> Response:
         near=await near_duplicates(card) if undecided else None,
         mergeable=card.status is not FailureCardStatus.deprecated and is_curator(visit.actor),
         everywhere=everywhere,
-        by_variant=[one for one in by_variant if one.outcomes][:VARIANTS_SHOWN],
+        by_variant=[one for one in by_variant if one.outcomes or one.ruled_out][:VARIANTS_SHOWN],
         editable=card.status is not FailureCardStatus.deprecated and (is_curator(visit.actor) or own_draft),
         history=await versions.list_versions(card.id, limit=VERSIONS_SHOWN) if visit.has(*STAFF) else None,
     )
@@ -89,6 +90,19 @@ async def near_duplicates(card: FailureCard) -> list[NearDuplicate]:
         return await duplicates.near_duplicates(card)
     except Unavailable:
         return []
+
+
+@router.get("/cards/{card_id}/pdf")
+async def print_card(visit: CurrentVisit, card: CurrentCard) -> Response:
+    """The card on paper."""
+    return await printing.answer(visit.request, card, visit.zone)
+
+
+@router.get("/cards/{card_id}/versions")
+async def list_versions(visit: CurrentVisit, card: CurrentCard) -> Response:
+    """The whole history, page by page."""
+    page = await versions.list_versions(card.id, after=visit.request.query_params.get("after"))
+    return visit.page("versions.html", card=card, versions=page.items, next=page.next)
 
 
 @router.get("/cards/{card_id}/compare")

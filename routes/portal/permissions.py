@@ -22,12 +22,23 @@ PAGES: dict[str, frozenset[Role]] = {
     "POST /account/display": PEOPLE,
     # knowledge
     "GET /knowledge": READERS,
+    "GET /knowledge/graph": STAFF,
     "GET /cards/{card_id}": READERS,
+    "GET /cards/{card_id}/pdf": READERS,
+    "GET /cards/{card_id}/versions": STAFF,
+    "GET /cards/{card_id}/suggestions": STAFF,
+    "POST /cards/{card_id}/suggestions": STAFF,
+    "POST /cards/{card_id}/suggestions/{number}": STAFF,
     "GET /cards/{card_id}/compare": STAFF,
     "GET /cards/{card_id}/edit": STAFF,
     "POST /cards/{card_id}/edit": STAFF,
     "GET /cards/{card_id}/merge": CURATORS,
     "POST /cards/{card_id}/merge": CURATORS,
+    # pickers
+    "GET /pick/vehicles": STAFF | CUSTOMER,
+    "GET /pick/parts": STAFF,
+    "GET /pick/sites": STAFF | CUSTOMER,
+    "GET /pick/organisations": ADMIN,
     # reviews
     "GET /reviews": CURATORS,
     "GET /reviews/{review_id}": CURATORS,

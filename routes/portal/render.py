@@ -1,4 +1,4 @@
-"""Templates, the catalogue of texts, and how dates, ages and shares are written."""
+"""Templates, and how dates and ages are written in them."""
 
 import hashlib
 import secrets
@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
@@ -18,6 +17,7 @@ from markupsafe import Markup, escape
 from app import clock
 from app.security import Role
 from routes.portal import charts, options, trees
+from routes.texts import share, text, word
 
 HERE = Path(__file__).parent
 HEADERS = {
@@ -42,31 +42,6 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
 """What stands at the top of every page, and for whom."""
 
 
-@cache
-def _texts() -> dict[str, str]:
-    """The catalogue, flat: `ticket.title` names `title` under `ticket`."""
-    with (HERE / "texts.yaml").open(encoding="utf-8") as file:
-        return dict(_flat("", yaml.safe_load(file)))
-
-
-def _flat(prefix: str, entries: Mapping[str, Any]) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for name, value in entries.items():
-        found += _flat(f"{prefix}{name}.", value) if isinstance(value, dict) else [(f"{prefix}{name}", str(value))]
-    return found
-
-
-def text(key: str, **values: Any) -> str:
-    """A text of the catalogue. A key that it lacks is a mistake in the program."""
-    found = _texts()[key]
-    return found.format_map(values) if values else found
-
-
-def word(value: Any) -> str:
-    """A value of a closed vocabulary in plain words."""
-    return _texts().get(f"word.{value}") or str(value).replace("_", " ")
-
-
 def words(values: Iterable[Any]) -> list[tuple[str, str]]:
     """Values of a closed vocabulary as a choice offers them."""
     return [(str(value), word(value)) for value in values]
@@ -87,15 +62,6 @@ def age(instant: datetime | None) -> str:
         if seconds >= 2 * length:
             return text(f"age.{unit}", n=seconds // length)
     return text("age.now") if seconds < MINUTE else text("age.minutes", n=seconds // MINUTE)
-
-
-def share(value: float | None) -> str:
-    """A number from 0 to 1 in per cent."""
-    if value is None:
-        return "–"
-    if 0.995 <= value < 1:
-        return ">\u00a099\u00a0%"
-    return "<\u00a01\u00a0%" if 0 < value < 0.005 else f"{value * 100:.0f}\u00a0%"
 
 
 @pass_context

@@ -1,5 +1,7 @@
 """Parts in stock, site by site. What is on hand never falls below zero, whoever takes at the same time."""
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
@@ -11,7 +13,8 @@ from app.security import current_actor
 from models.account import Site
 from models.part import MAX_QUANTITY, Part, PartContent, StockChange
 from models.record import ActorRef
-from services.paging import Page
+from services.finding import containing
+from services.paging import MAX_LIMIT, Page, page
 from services.repairs.queries import visible_page
 from services.repairs.visibility import sites_filter, works_at
 from services.writing import update
@@ -49,6 +52,25 @@ async def list_parts(
     fields = {"site_id": site_id, "part_number": part_number}
     query: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     return await visible_page(Part, sites_filter(current_actor()), query, INDEXES, limit=limit, after=after)
+
+
+async def search(words: str, *, site_id: str, limit: int) -> list[Part]:
+    """Parts on hand at a site that the current actor acts for, whose name or number holds every word, newest first;
+    without words any."""
+    if not works_at(current_actor(), site_id):
+        return []
+    rest = {"quantity_on_hand": {"$gt": 0}} | containing(words, ("part_name", "part_number"))
+    return (await page(Part, {"site_id": site_id}, also=rest, limit=limit)).items
+
+
+async def on_hand(named: Iterable[str], *, site_id: str) -> list[Part]:
+    """Parts on hand at a site whose number or whole name is one of these, in any case."""
+    patterns = [re.compile(f"^{re.escape(name)}$", re.IGNORECASE) for name in sorted(set(named)) if name]
+    if not patterns or not works_at(current_actor(), site_id):
+        return []
+    either = [{"part_number": {"$in": patterns}}, {"part_name": {"$in": patterns}}]
+    rest = {"quantity_on_hand": {"$gt": 0}, "$or": either}
+    return (await page(Part, {"site_id": site_id}, also=rest, limit=MAX_LIMIT)).items
 
 
 async def load(part_id: str) -> Part:
