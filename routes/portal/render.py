@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from app import clock
 from app.security import Role
-from routes.portal import charts, options, trees
+from routes.portal import charts, diffs, options, trees
 from routes.texts import share, text, word
 
 HERE = Path(__file__).parent
@@ -107,6 +107,7 @@ def _environment() -> Environment:
         "once": once,
         "asset": asset,
         "charts": charts,
+        "diffs": diffs,
         "options": options,
         "words": words,
         "trees": trees,

@@ -45,10 +45,8 @@ async def search(
 
     `within` narrows it down to these ids.
     """
-    named = containing(words, ("name", "city") if kind is Site else ("name",))
-    first = _visible(kind, actor) if within is None else {"_id": {"$in": sorted(within)}}
-    rest = named if within is None else _visible(kind, actor) | named
-    return (await page(kind, first, also=rest, limit=limit)).items
+    narrowed = _visible(kind, actor) | ({} if within is None else {"_id": {"$in": sorted(within)}})
+    return await containing(kind, narrowed, words, ("name", "city") if kind is Site else ("name",), limit=limit)
 
 
 async def replace(entry: Entry, content: OrganisationContent | SiteContent, *, revision: int) -> Entry:

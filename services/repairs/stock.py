@@ -1,6 +1,5 @@
 """Parts in stock, site by site. What is on hand never falls below zero, whoever takes at the same time."""
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,7 +13,7 @@ from models.account import Site
 from models.part import MAX_QUANTITY, Part, PartContent, StockChange
 from models.record import ActorRef
 from services.finding import containing
-from services.paging import MAX_LIMIT, Page, page
+from services.paging import MAX_LIMIT, Page
 from services.repairs.queries import visible_page
 from services.repairs.visibility import sites_filter, works_at
 from services.writing import update
@@ -56,21 +55,22 @@ async def list_parts(
 
 async def search(words: str, *, site_id: str, limit: int) -> list[Part]:
     """Parts on hand at a site that the current actor acts for, whose name or number holds every word, newest first;
-    without words any."""
+    without words any. Of so many that match, MAX_LIMIT are looked at."""
     if not works_at(current_actor(), site_id):
         return []
-    rest = {"quantity_on_hand": {"$gt": 0}} | containing(words, ("part_name", "part_number"))
-    return (await page(Part, {"site_id": site_id}, also=rest, limit=limit)).items
+    found = await containing(Part, {"site_id": site_id}, words, ("part_name", "part_number"), limit=MAX_LIMIT)
+    return [part for part in found if part.quantity_on_hand > 0][:limit]
 
 
 async def on_hand(named: Iterable[str], *, site_id: str) -> list[Part]:
-    """Parts on hand at a site whose number or whole name is one of these, in any case."""
-    patterns = [re.compile(f"^{re.escape(name)}$", re.IGNORECASE) for name in sorted(set(named)) if name]
-    if not patterns or not works_at(current_actor(), site_id):
+    """Parts on hand at a site that the current actor acts for, whose number or whole name is one of these."""
+    wanted = sorted(filter(None, set(named)))
+    if not wanted or not works_at(current_actor(), site_id):
         return []
-    either = [{"part_number": {"$in": patterns}}, {"part_name": {"$in": patterns}}]
-    rest = {"quantity_on_hand": {"$gt": 0}, "$or": either}
-    return (await page(Part, {"site_id": site_id}, also=rest, limit=MAX_LIMIT)).items
+    by_number = await Part.find({"site_id": site_id, "part_number": {"$in": wanted}}).to_list()
+    by_name = await Part.find({"site_id": site_id, "part_name": {"$in": wanted}}).to_list()
+    found = {part.id: part for part in (*by_number, *by_name)}
+    return [part for part in found.values() if part.quantity_on_hand > 0]
 
 
 async def load(part_id: str) -> Part:
