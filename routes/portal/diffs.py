@@ -11,7 +11,7 @@ from services.knowledge.diff import Change, Difference
 
 COMPUTED = re.compile(r"(diagnostic_tree\.)?(tree_id|total_paths|avg_path_length)|failure_signature\b.*")
 """Follows from the rest, and would only repeat it."""
-ALIKE = 0.35
+ALIKE = 0.5
 """Share of words in common below which two texts stand side by side: their pieces would make no sense."""
 LONGEST = 4000
 """Characters beyond which texts are not compared word by word: it takes time in square of their length."""
@@ -56,17 +56,18 @@ def _pieces(one: Difference) -> Iterator[Piece]:
         yield from ((kind, said) for kind, said in ((OLD, old), (NEW, new)) if said)
         return
     before, after = re.findall(r"\s+|\w+|[^\w\s]", old), re.findall(r"\s+|\w+|[^\w\s]", new)
-    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
-    if matcher.ratio() < ALIKE:
+    said = [[one for one in side if not one.isspace()] for side in (before, after)]
+    if difflib.SequenceMatcher(None, *said, autojunk=False).ratio() < ALIKE:
         yield from ((OLD, old), (NEW, new))
         return
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     for kind, first, last, start, end in matcher.get_opcodes():
         if kind == "equal":
             yield SAME, "".join(before[first:last])
             continue
-        for side, said in ((OLD, before[first:last]), (NEW, after[start:end])):
-            if said:
-                yield side, "".join(said)
+        for side, words in ((OLD, before[first:last]), (NEW, after[start:end])):
+            if words:
+                yield side, "".join(words)
 
 
 def _plain(value: Any) -> str:

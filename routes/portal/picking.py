@@ -28,7 +28,7 @@ router = page_router()
 
 FEW = 25
 """So many are offered at once: what one looks through quicker than one types."""
-FOUND = 12
+FOUND = 8
 STEP = "find-"
 """Begins the name of the buttons that look for something."""
 R = TypeVar("R", bound=Record)
