@@ -4,10 +4,13 @@ The session cookie holds the session's refresh token, which is never exchanged h
 at once, and the cookie is out of every script's reach.
 """
 
+import gzip
 import hmac
+import secrets
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from starlette.requests import Request
@@ -26,6 +29,9 @@ THEME_COOKIE = "efi_theme"
 YEAR_SECONDS = 365 * 24 * 3600
 THEMES = ("auto", "light", "dark")
 DEFAULT_ZONE = "Asia/Kolkata"
+DIGEST_BYTES = 32
+COMPRESSION = 1
+"""A fifth of the size for 0.2 ms; higher levels save little more."""
 
 
 @dataclass
@@ -56,23 +62,36 @@ class Visit:
         chosen = self.request.cookies.get(THEME_COOKIE, "")
         return chosen if chosen in THEMES else "auto"
 
-    @property
+    @cached_property
     def csrf_token(self) -> str:
-        message = f"csrf\0{self.secret}".encode()
-        return hmac.digest(self.settings.signing_key().encode(), message, "sha256").hex()
+        """The visitor's token, masked anew for each page: pages are compressed, and the size of what is compressed
+        would give away, guess by guess, a secret that always reads the same (BREACH)."""
+        mask = secrets.token_bytes(DIGEST_BYTES)
+        return mask.hex() + _xor(mask, self._csrf_digest()).hex()
 
     def require_csrf_token(self, given: str) -> None:
         """Raise Forbidden unless the form came from a page that this visitor was shown."""
-        if not hmac.compare_digest(given.encode(), self.csrf_token.encode()):
+        try:
+            sent = bytes.fromhex(given)
+        except ValueError:
+            sent = b""
+        if not hmac.compare_digest(_xor(sent[:DIGEST_BYTES], sent[DIGEST_BYTES:]), self._csrf_digest()):
             raise Forbidden(render.text("error.csrf"))
+
+    def _csrf_digest(self) -> bytes:
+        message = f"csrf\0{self.secret}".encode()
+        return hmac.digest(self.settings.signing_key().encode(), message, "sha256")
 
     def has(self, *roles: Role) -> bool:
         return self.actor.has(*roles)
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """The page as this visitor sees it."""
-        html = render.page(template, visit=self, form=self.form, **values)
-        return HTMLResponse(html, status, render.HEADERS)
+        """The page as this visitor sees it, compressed if their browser takes it so."""
+        html = render.page(template, visit=self, form=self.form, **values).encode()
+        headers = render.HEADERS | {"Vary": "Accept-Encoding"}
+        if "gzip" in self.request.headers.get("accept-encoding", ""):
+            html, headers = gzip.compress(html, COMPRESSION, mtime=0), headers | {"Content-Encoding": "gzip"}
+        return HTMLResponse(html, status, headers)
 
     def set_cookie(self, response: Response, name: str, value: str, *, seconds: int = YEAR_SECONDS) -> None:
         """A cookie that only this host gets, and no script."""
@@ -81,6 +100,10 @@ class Visit:
     @property
     def _encrypted(self) -> bool:
         return self.request.url.scheme == "https" or self.settings.public_url.startswith("https:")
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=False))
 
 
 def zone_named(name: str) -> zoneinfo.ZoneInfo | None:
