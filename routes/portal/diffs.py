@@ -13,8 +13,8 @@ COMPUTED = re.compile(r"(diagnostic_tree\.)?(tree_id|total_paths|avg_path_length
 """Follows from the rest, and would only repeat it."""
 ALIKE = 0.5
 """Share of words in common below which two texts stand side by side: their pieces would make no sense."""
-LONGEST = 4000
-"""Characters beyond which texts are not compared word by word: it takes time in square of their length."""
+MOST = 300
+"""Words and spaces beyond which texts are not compared word by word: it takes more than the square of their number."""
 
 SAME, OLD, NEW = "same", "old", "new"
 Piece = tuple[str, str]
@@ -52,13 +52,13 @@ def _pieces(one: Difference) -> Iterator[Piece]:
     old, new = _plain(one.old), _plain(one.new)
     if one.change is Change.moved:
         yield SAME, text("compare.moved")
-    if not (isinstance(one.old, str) and isinstance(one.new, str)) or len(old) + len(new) > LONGEST:
+    before, after = re.findall(r"\s+|\S+", old), re.findall(r"\s+|\S+", new)
+    if not (isinstance(one.old, str) and isinstance(one.new, str)) or max(len(before), len(after)) > MOST:
         yield from ((kind, said) for kind, said in ((OLD, old), (NEW, new)) if said)
         return
-    before, after = re.findall(r"\s+|\w+|[^\w\s]", old), re.findall(r"\s+|\w+|[^\w\s]", new)
-    said = [[one for one in side if not one.isspace()] for side in (before, after)]
-    if difflib.SequenceMatcher(None, *said, autojunk=False).ratio() < ALIKE:
-        yield from ((OLD, old), (NEW, new))
+    words_only = [[one for one in side if not one.isspace()] for side in (before, after)]
+    if difflib.SequenceMatcher(None, *words_only, autojunk=False).ratio() < ALIKE:
+        yield from ((kind, said) for kind, said in ((OLD, old), (NEW, new)) if said)
         return
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     for kind, first, last, start, end in matcher.get_opcodes():

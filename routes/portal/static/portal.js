@@ -152,7 +152,7 @@ function search(form) {
 function pick(field) {
   const {name} = field.dataset;
   const found = document.getElementById(`${name}-found`);
-  const restored = field.dataset.chosen?.split(" ") ?? [];
+  const restored = (field.dataset.chosen ?? "").split(" ").filter(Boolean);
   const look = whileTyping(field, () => {
     const asked = new URL(field.dataset.pick, location.href);
     const chosen = [...found.querySelectorAll(":checked")].map((one) => one.value);
@@ -178,7 +178,9 @@ async function refresh() {
   if (!answer.ok || answer.redirected) return;
   for (const part of document.querySelectorAll("[data-part]")) {
     const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
-    if (fresh && untouched(part)) part.replaceWith(fresh);
+    if (!fresh || !untouched(part)) continue;
+    part.replaceWith(fresh);
+    fresh.querySelectorAll("[data-pick]").forEach(pick);
   }
 }
 

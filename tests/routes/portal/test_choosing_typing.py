@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_finds_a_vehicle_while_typing_and_keeps_it_over_a_reload(portal: Portal):
-    await fill(portal.api, 2500)
+    await fill(portal.api, 2100)
     customer = await portal.person(Role.fleet_customer)
     page = await portal.browser_of(customer)
     await page.goto("/tickets/new")
@@ -40,6 +40,7 @@ async def test_finds_a_vehicle_while_typing_and_keeps_it_over_a_reload(portal: P
     await bench.goto(f"/tickets/{ticket.id}")
     await bench.get_by_label("Take from stock: Name or number").fill("rl-2017")
     await bench.get_by_label("Relay 2017").check()
+    await look(bench, "choosing-part")
     await bench.get_by_label("Pieces").fill("2")
     await bench.get_by_role("button", name="Take", exact=True).click()
     await expect(bench.get_by_text("× 2")).to_be_visible()

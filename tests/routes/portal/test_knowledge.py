@@ -5,19 +5,24 @@ import io
 import re
 
 import pypdf
+import pytest
 
 from app import clock
 from app.security import Role, acting_as, system
 from models.draft_suggestion import DraftSuggestions, Source, Suggestion
 from models.failure_card import CardContent, FailureCard, RequiredPart
 from models.learning import CardEvidence
+from routes.portal import knowledge
 from routes.portal.graph import DRAWN, LISTED
-from routes.portal.knowledge import FOUND, VERSIONS_SHOWN
+from routes.portal.knowledge import VERSIONS_SHOWN
 from services.accounts.sessions import actor_of
 from services.knowledge import cards, graph_edges
 from services.knowledge.content import content_of
 from tests.routes.portal.support import csrf_token, visitor
 from tests.support import Api
+
+FOUND = 6
+"""Cards on one page, here."""
 
 
 async def written(title: str, *, status: str = "approved", **changes: object) -> FailureCard:
@@ -41,7 +46,7 @@ async def test_the_neighbourhood_is_drawn_linked_and_told_in_a_table(api: Api):
     shown = (await client.get(address)).text
     assert "<b>clicks" not in shown
     to_part = "/knowledge/graph?type=part&amp;id=RL-1"
-    picture, _, table = shown.partition("</svg>")
+    table, _, picture = shown.partition("</table>")
     assert f'<a href="{to_part}">' in picture
     assert f'<a href="{to_part}">' in table
     assert "requires →" in table
@@ -141,7 +146,8 @@ async def test_the_whole_history_with_differences_in_words(api: Api):
     assert "diagnostic tree › a › question" in words
 
 
-async def test_what_is_found_goes_on_and_keeps_to_the_state(api: Api):
+async def test_what_is_found_goes_on_and_keeps_to_the_state(api: Api, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(knowledge, "FOUND", FOUND)
     for number in range(FOUND + 3):
         await written(f"Belt squeals loudly number {number}", status="draft")
     with acting_as(system("test")):
