@@ -101,7 +101,8 @@ async def offer(form: Form, name: str, source: Source, *, chosen: list[str] | No
     first = await source.search("", FEW + 1)
     picked = form.all(name) if form.values else chosen or []
     if len(first) <= FEW:
-        return Offer(name, source.path, source.shown(first), every=True, chosen=picked)
+        shown = sorted(source.shown(first), key=lambda pair: pair[1].casefold())
+        return Offer(name, source.path, shown, every=True, chosen=picked)
     return await _found(name, source, form.get(f"{name}_find"), picked)
 
 
@@ -129,9 +130,10 @@ def looking(form: Form) -> bool:
 
 
 async def settle(form: Form, name: str, source: Source) -> None:
-    """Take words that lead to one only for the choice. Raises Invalid where nothing was chosen and they do not."""
+    """Take words that lead to one only for the choice. Raises Invalid where they do not and nothing, not even "none of
+    these", was chosen."""
     words = form.get(f"{name}_find")
-    if not words or form.get(name):
+    if not words or name in form.values:
         return
     found = await source.search(words, 2)
     if len(found) != 1:

@@ -43,8 +43,15 @@ async def test_without_a_script_a_button_finds_and_saves_nothing(api: Api):
     assert (await client.post("/tickets/new", data=form)).status_code == 303
     with acting_as(system("test")):
         ticket = await Ticket.find_one()
+        await Ticket.get_pymongo_collection().delete_many({})
     assert ticket is not None
     assert ticket.vehicle_number == "MH12AB0034"
+    # Whoever says "none of these" is taken at their word.
+    assert (await client.post("/tickets/new", data=form | {"vehicle_id": ""})).status_code == 303
+    with acting_as(system("test")):
+        ticket = await Ticket.find_one()
+    assert ticket is not None
+    assert ticket.vehicle_number == ""
 
 
 async def test_the_key_enter_in_another_field_sends_the_form(api: Api):
