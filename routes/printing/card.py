@@ -98,7 +98,9 @@ def _warnings(card: FailureCard) -> Iterator[str]:
 
 def _sections(card: FailureCard) -> Iterator[Block]:
     symptoms = [one.description for one in card.symptoms]
-    yield _section("card.symptoms", _texts(card.description, card.symptom_text), _list(symptoms))
+    when = [" ".join(filter(None, (one.condition, one.value, one.unit))) for one in card.failure_conditions]
+    said = _texts(card.description, card.symptom_text)
+    yield _section("card.symptoms", said, _list(symptoms), _list(when, text("print.when")))
     causes = _texts(card.root_cause, card.root_cause_details)
     yield _section("card.cause", causes, _list(card.secondary_causes, text("card.secondary")))
     yield _section("card.tree", _steps(_nodes(card)))

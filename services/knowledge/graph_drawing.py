@@ -34,10 +34,10 @@ def draw(graph: Subgraph, centre: Node, *, link: Callable[[Node], str] | None = 
     width = (len(columns) - 1) * COLUMN + BOX_WIDTH + 2 * MARGIN
     edges = [edge for edge in graph.edges.values() if edge.source in places and edge.target in places]
     lines = Markup("").join(_line(edge, places) for edge in sorted(edges, key=lambda edge: edge.id))
-    boxes = Markup("").join(
-        _linked(_box(node, graph.nodes[node], places[node], node == centre), link(node) if link else "", node == centre)
-        for node in places
-    )
+    boxes = Markup("")
+    for node, place in places.items():
+        box = _box(node, graph.nodes[node], place, node == centre)
+        boxes += box if link is None or node == centre else Markup('<a href="{}">{}</a>').format(link(node), box)
     return Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" class="graph" viewBox="0 0 {w} {h}" width="{w}" height="{h}"'
         ' role="{role}" fill="none" stroke="currentColor" font-family="sans-serif" font-size="13">'
@@ -91,10 +91,6 @@ def _line(edge: Edge, places: dict[Node, Place]) -> Markup:
         kind=edge.relation, x1=x1, y1=y1, b=bend, x2=x2, y2=y2, thick=0.5 + 3.5 * edge.weight,
         dark=0.3 + 0.5 * edge.weight, title=title,
     )  # fmt: skip
-
-
-def _linked(box: Markup, address: str, centre: bool) -> Markup:
-    return Markup('<a href="{}">{}</a>').format(address, box) if address and not centre else box
 
 
 def _box(node: Node, label: str, place: Place, centre: bool) -> Markup:

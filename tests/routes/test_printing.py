@@ -30,6 +30,7 @@ CONTENT: dict[str, Any] = {
     "symptom_text": "बैटरी बंद",
     "symptoms": [{"description": "Range is short"}],
     "error_codes": ["P0A80"],
+    "failure_conditions": [{"condition": "ambient temperature", "value": "above 40", "unit": "°C"}],
     "root_cause": "A cell group has aged",
     "diagnostic_tree": {
         "root_node_id": "spread",
@@ -93,6 +94,7 @@ async def test_says_all_that_is_needed_at_the_vehicle():
         "P0A80",
         "Ather 450X 2020",
         "Range is short",
+        "ambient temperature above 40 °C",
         "A cell group has aged",
         "• Cells cannot be switched off.",
         "• No rings.",

@@ -95,6 +95,10 @@ async def test_corrects_and_approves_a_discovered_draft(portal: Portal):
     await page.goto(f"/cards/{card.id}")
     await expect(page.get_by_text("Named the cause, wrote the diagnosis")).to_be_visible()
     await look(page, "card")
+    for name in ("versions", "suggestions"):
+        await page.goto(f"/cards/{card.id}/{name}")
+        await look(page, name)
+    await page.goto(f"/cards/{card.id}")
     with portal.as_actor(technician):
         await portal.api.app.state.service.processor.process_pending(50)
     await page.get_by_role("link", name="What it is tied to").click()
@@ -121,9 +125,12 @@ async def test_two_experts_do_not_collide(portal: Portal):
     await other.goto(page.url)
     await page.get_by_role("button", name="Claim").click()
     await expect(page.get_by_role("button", name="Release")).to_be_visible()
+    await expect(other.get_by_role("link", name="Edit")).to_be_visible()
     await other.get_by_label("Reason").fill("Not enough measured")
     await other.get_by_role("button", name="Reject").click()
     await expect(other.get_by_text(f"{first.name} is reviewing this")).to_be_visible()
+    await expect(other.get_by_role("link", name="Edit")).to_have_count(0)
+    await expect(other.get_by_role("heading", name="Suggestions")).to_have_count(0)
     await page.get_by_role("button", name="Reject").click()
     await expect(page.locator("#reason-error")).to_contain_text("is needed to reject")
     await page.get_by_label("Reason").fill("Measure the switch first")
