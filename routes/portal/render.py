@@ -26,6 +26,7 @@ HEADERS = {
     ),
     # Without any referrer browsers send forms from nowhere (`Origin: null`), and these would be refused.
     "Referrer-Policy": "same-origin",
+    "Vary": "Cookie, Accept-Encoding",
 }
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 

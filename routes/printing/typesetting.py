@@ -55,9 +55,8 @@ def _compile(template: str, data: dict[str, Any], gaps: str, of_machine: bool) -
     try:
         return compiled("", pdf_standards=[STANDARD])
     except typst.TypstError as error:
-        if "could not be displayed" not in error.message:
-            raise
-        return compiled(gaps)
+        # What else the standard may want (a title of more than marks): a print without it is better than none.
+        return compiled(gaps if "could not be displayed" in error.message else "")
 
 
 def printable(value: Any) -> Any:

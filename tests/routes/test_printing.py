@@ -133,6 +133,10 @@ async def test_hostile_text_is_text(said: str):
     assert said in page.extract_text()
 
 
+async def test_a_title_of_marks_only_is_printed_as_nothing():
+    assert "fc_1" in (await pages_of(card(title="\u202e\u202e\u202e")))[0].extract_text()
+
+
 async def test_what_cannot_be_printed_is_said():
     data = {"title": "电池 fault", "facts": [], "warnings": [], "sections": [], "code": [], "footer": "", "status": ""}
     told = "Some characters are missing"

@@ -88,7 +88,8 @@ async def test_the_token_reads_differently_on_each_page_which_is_sent_compressed
         sent = await client.post("/account/display", data={"csrf_token": broken, "zone": "Asia/Tokyo"})
         assert sent.status_code == 403
     compressed = await client.get("/account")
-    assert (compressed.headers["content-encoding"], compressed.headers["vary"]) == ("gzip", "Accept-Encoding")
+    assert compressed.headers["content-encoding"] == "gzip"
+    assert "Accept-Encoding" in compressed.headers["vary"]
     plain = await client.get("/account", headers={"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert int(compressed.headers["content-length"]) < len(plain.content) / 2
