@@ -116,7 +116,11 @@ async def _change(visit: Visit, review: Review, change: Callable[[Review], Await
 
 
 async def _again(visit: Visit, review_id: str) -> Response:
-    return await _page(visit, await reviews.get(review_id))
+    """The review as it stands now, and why nothing was done: who holds it stands below, by name."""
+    review = await reviews.get(review_id)
+    if _claimed(review) and review.claimed_by != visit.actor.id:
+        visit.form.notice = render.text("review.not_done")
+    return await _page(visit, review)
 
 
 def _claimed(review: Review) -> bool:

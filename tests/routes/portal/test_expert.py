@@ -128,6 +128,7 @@ async def test_two_experts_do_not_collide(portal: Portal):
     await expect(other.get_by_role("link", name="Edit")).to_be_visible()
     await other.get_by_label("Reason").fill("Not enough measured")
     await other.get_by_role("button", name="Reject").click()
+    await expect(other.get_by_role("alert")).to_have_text("Nothing was done, because somebody else has claimed it.")
     await expect(other.get_by_text(f"{first.name} is reviewing this")).to_be_visible()
     await expect(other.get_by_role("link", name="Edit")).to_have_count(0)
     await expect(other.get_by_role("heading", name="Suggestions")).to_have_count(0)
