@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from matching.channels import Hits, VehicleFit
+from matching.channels.vehicle import fits_of
 from matching.results import MatchType
 from matching.scorers.base import Sheet, Verdict
 
@@ -29,6 +30,7 @@ NO_EVIDENCE = 0.5
 
 VEHICLE_FEATURES = tuple(f"vehicle_{fit.name}" for fit in VehicleFit)
 _ONE_HOT = np.eye(len(VehicleFit))
+_TYPES = np.array([MatchType.exact, MatchType.semantic, MatchType.partial], dtype=object)
 CARD_FEATURES = {
     "keyword": "keyword",
     "semantic": "semantic",
@@ -130,9 +132,9 @@ def features(sheet: Sheet) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     columns = {name: channels[name].astype(float) for name in ("semantic", "exact", "signature", "graph", "condition")}
     ceiling = sheet.index.keyword.ceiling(sheet.query)
     columns["keyword"] = channels["keyword"].astype(float) * math.sqrt(max(ceiling, 0.0))
-    columns["evidence"] = np.nan_to_num(sheet.index.evidence[sheet.slots].astype(float), nan=NO_EVIDENCE) - NO_EVIDENCE
-    fits = sheet.index.vehicle.fits(sheet.query)[sheet.slots]
-    columns |= zip(VEHICLE_FEATURES, _ONE_HOT[:, fits], strict=True)
+    evidence = sheet.index.evidence[sheet.slots].astype(float)
+    columns["evidence"] = np.where(np.isnan(evidence), 0.0, evidence - NO_EVIDENCE)
+    columns |= zip(VEHICLE_FEATURES, _ONE_HOT[:, fits_of(channels["vehicle"])], strict=True)
     return columns, {"constant": 1.0, "typical": sheet.index.semantic.typical(sheet.query)}
 
 
@@ -201,8 +203,7 @@ def _compete(strengths: np.ndarray, against: float) -> tuple[np.ndarray, float, 
 def _match_types(channels: Mapping[str, np.ndarray]) -> list[MatchType]:
     exact = (channels["exact"] > 0.5) | (channels["signature"] == 1)
     kinds = np.where(exact, 0, np.where(channels["semantic"] > channels["keyword"], 1, 2))
-    types = (MatchType.exact, MatchType.semantic, MatchType.partial)
-    return [types[kind] for kind in kinds.tolist()]
+    return _TYPES[kinds].tolist()
 
 
 def _shares(

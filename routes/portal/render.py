@@ -39,6 +39,7 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("users", "/users", frozenset({Role.admin})),
     ("sites", "/sites", frozenset({Role.admin})),
     ("settings", "/settings", frozenset({Role.admin})),
+    ("messages", "/messages", frozenset(Role) - {Role.service}),
 )
 """What stands at the top of every page, and for whom."""
 
@@ -54,15 +55,20 @@ def link(path: str, query: Mapping[str, Any] | None = None, **more: Any) -> str:
     return f"{path}?{urlencode(given)}" if given else path
 
 
-def age(instant: datetime | None) -> str:
+def age(instant: datetime | None, now: datetime | None = None) -> str:
     """How long ago, in one unit."""
     if instant is None:
         return "–"
-    seconds = max(0, round((clock.now() - instant).total_seconds()))
+    seconds = max(0, round(((now or clock.now()) - instant).total_seconds()))
     for unit, length in (("days", DAY), ("hours", HOUR), ("minutes", MINUTE)):
         if seconds >= 2 * length:
             return text(f"age.{unit}", n=seconds // length)
     return text("age.now") if seconds < MINUTE else text("age.minutes", n=seconds // MINUTE)
+
+
+def until(instant: datetime, now: datetime | None = None) -> str:
+    """How long from now, in one unit."""
+    return age(now or clock.now(), instant)
 
 
 @pass_context
@@ -93,6 +99,15 @@ def asset(name: str) -> str:
 
 
 @cache
+def build() -> str:
+    """Tells releases apart by all that pages are made of."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in HERE.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
@@ -115,7 +130,7 @@ def _environment() -> Environment:
         "Role": Role,
         "navigation": NAVIGATION,
     }
-    environment.filters |= {"word": word, "age": age, "share": share, "moment": moment, "lines": lines}
+    environment.filters |= {"word": word, "age": age, "until": until, "share": share, "moment": moment, "lines": lines}
     return environment
 
 

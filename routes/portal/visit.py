@@ -5,6 +5,7 @@ at once, and the cookie is out of every script's reach.
 """
 
 import gzip
+import hashlib
 import hmac
 import secrets
 import zoneinfo
@@ -36,12 +37,14 @@ GZIP_LEVEL = 4
 
 @dataclass
 class Visit:
-    """`secret` is what the browser proves by its cookie; the CSRF token of its forms is derived from it."""
+    """`secret` is what the browser proves by its cookie; the CSRF token of its forms is derived from it. `unread`
+    messages wait."""
 
     request: Request
     actor: Actor
     secret: str
     session_id: str | None = None
+    unread: int = 0
     form: Form = field(default_factory=Form)
 
     @property
@@ -86,14 +89,37 @@ class Visit:
     def has(self, *roles: Role) -> bool:
         return self.actor.has(*roles)
 
-    def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """The page as this visitor sees it, compressed if their browser takes that."""
+    def page(self, template: str, *, status: int = 200, content: str = "", **values: Any) -> Response:
+        """The page as this visitor sees it, compressed if their browser takes that.
+
+        `content` is a digest of all that the page shows beside who is here: with it the browser may keep the page, and
+        is told 304 when it asks again for what it has.
+        """
         headers = dict(render.HEADERS)
+        if content:
+            tag = self._tag(content)
+            headers |= {"ETag": tag, "Cache-Control": "private, no-cache"}
+            if tag in self.request.headers.get("if-none-match", ""):
+                return Response(status_code=304, headers=headers)
         html = render.page(template, visit=self, form=self.form, **values).encode()
         if "gzip" in self.request.headers.get("accept-encoding", ""):
             html = gzip.compress(html, GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
         return HTMLResponse(html, status, headers)
+
+    def _tag(self, content: str) -> str:
+        # Weak: the token of the page differs each time, and each time it is good.
+        cookies, actor = self.request.cookies, self.actor
+        shown = (
+            content,
+            self.session_id,
+            self.secret,
+            actor.name,
+            sorted(actor.roles),
+            self.theme,
+            ZONE_COOKIE in cookies,
+        )
+        return f'W/"{hashlib.sha256(repr((*shown, render.build())).encode()).hexdigest()[:32]}"'
 
     def set_cookie(self, response: Response, name: str, value: str, *, seconds: int = YEAR_SECONDS) -> None:
         """A cookie that only this host gets, and no script."""

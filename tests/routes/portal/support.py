@@ -74,7 +74,7 @@ class Portal:
         width, height = WIDTHS[options.pop("width", "laptop")]
         options = {"timezone_id": "Asia/Kolkata", "viewport": {"width": width, "height": height}} | options
         context = await self._browser.new_context(base_url=self.url, **options)
-        context.set_default_timeout(8_000)
+        context.set_default_timeout(30_000)
         self._contexts.append(context)
         return await context.new_page()
 
