@@ -15,9 +15,9 @@ from services.knowledge.nodes import Node
 
 router = page_router()
 
-DRAWN = 16
-"""Nodes in the picture: what a phone loads in good time. The table goes on, page by page."""
 LISTED = 20
+DRAWN = LISTED + 1
+"""Nodes in the picture: the one in question and the first page of the table."""
 
 
 def address(node: Node) -> str:
