@@ -6,7 +6,7 @@ from functools import partial
 
 from starlette.responses import Response
 
-from matching import Candidate, Case
+from matching import Candidate
 from models.account import Organisation, Site, User
 from models.enums import FailureCardStatus, SubsystemCategory
 from models.event import EfiEvent
@@ -22,14 +22,13 @@ from routes.portal.governance import flag_filter, proposal_filter
 from routes.portal.health import due_filter
 from routes.portal.http import CurrentVisit, page_router
 from routes.portal.incidents import CurrentIncident, incident_filter
-from routes.portal.knowledge import FOUND, LONGEST_QUERY, CurrentCard
+from routes.portal.knowledge import LONGEST_QUERY, PAGES, CurrentCard, search
 from routes.portal.tables import Table
 from routes.portal.tickets import ticket_filter
 from routes.portal.workbench import asked_of, work_asked_for
 from services.accounts import directory, users
 from services.diagnosis import matches
 from services.diagnosis.calibration import calibration
-from services.diagnosis.matches import MatchOptions
 from services.diagnosis.training import models
 from services.events import log
 from services.knowledge import candidates, cards, confidence, flags, health, proposals, reviews, versions
@@ -210,14 +209,18 @@ async def tickets_csv(visit: CurrentVisit) -> Response:
 
 @router.get("/knowledge.csv")
 async def knowledge_csv(visit: CurrentVisit) -> Response:
-    """What a question finds, else the whole list."""
+    """What a question finds, on all pages, else the whole list."""
     query = visit.request.query_params.get("q", "").strip()[:LONGEST_QUERY]
-    subsystem = visit.asked(SubsystemCategory, "subsystem")
+    subsystem, state = visit.asked(SubsystemCategory, "subsystem"), visit.asked(FailureCardStatus, "state")
     if query:
-        options = MatchOptions(limit=FOUND, include_drafts=sees_every_card(visit.actor))
-        matched = await matches.match(Case(text=query, subsystem=subsystem), options)
-        return FOUND_CARDS.file_of(matched.result.candidates)
-    wanted = CardFilter(status=visit.asked(FailureCardStatus, "state"), subsystem_category=subsystem)
+        found: list[Candidate] = []
+        for place in range(1, PAGES + 1):
+            part, more = await search(query, subsystem, state, drafts=sees_every_card(visit.actor), place=place)
+            found += part
+            if not more:
+                break
+        return FOUND_CARDS.file_of(found)
+    wanted = CardFilter(status=state, subsystem_category=subsystem)
     return CARDS.file(partial(cards.list_cards, wanted))
 
 

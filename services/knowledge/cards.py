@@ -1,6 +1,6 @@
 """Failure cards: writing, reading and editing them. Their way through review is in `lifecycle`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -105,6 +105,12 @@ _INDEXED = (
     "status",
 )
 _PLAIN = {field.name for field in fields(CardFilter)} - {"make", "model", "error_code", "symptom_code", "tag"}
+
+
+async def states_of(card_ids: Sequence[str]) -> dict[str, FailureCardStatus]:
+    """The editorial state of each card that exists."""
+    found = FailureCard.get_pymongo_collection().find({"_id": {"$in": list(card_ids)}}, {"status": 1})
+    return {card["_id"]: FailureCardStatus(card["status"]) async for card in found}
 
 
 async def list_cards(wanted: CardFilter, *, limit: int = 50, after: str | None = None) -> Page[FailureCard]:

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from app.errors import Invalid
 from models.failure_card import DiagnosticNode, DiagnosticTree
-from routes.portal import charts, render, tables, trees
+from routes import texts
+from routes.portal import charts, diffs, render, tables, trees
 from routes.portal.charts import Bar, Column, Foretold
 from routes.portal.visit import own_path, zone_named
+from services.knowledge.diff import Change, Difference
 
 TEMPLATES = sorted((render.HERE / "templates").glob("*.html"))
-SOURCES = sorted(render.HERE.glob("*.py"))
+SOURCES = sorted([*render.HERE.glob("*.py"), *render.HERE.parent.glob("printing/*.py")])
 DYNAMIC = (
     "nav.",
     "tickets.title_",
@@ -46,9 +48,11 @@ def keys_used() -> set[str]:
 
 
 def test_the_catalogue_holds_every_text_that_is_used_and_no_other():
-    catalogue = set(render._texts())
+    catalogue = set(texts._texts())
     sections = {key.partition(".")[0] for key in catalogue}
-    used = {key for key in keys_used() if key.partition(".")[0] in sections and not key.endswith(("_", ".html"))}
+    used = {
+        key for key in keys_used() if key.partition(".")[0] in sections and not key.endswith(("_", ".html", ".typ"))
+    }
     assert used - catalogue == set()
     assert {key for key in catalogue - used - {"language"} if not key.startswith(DYNAMIC)} == set()
 
@@ -189,3 +193,52 @@ def test_own_paths_only(target: str):
 @pytest.mark.parametrize("name", ["", "Nowhere/Land", "../../etc/passwd", "Europe", "\x00", "x" * 500])
 def test_unknown_zones_are_none(name: str):
     assert zone_named(name) is None
+
+
+@given(st.text(" ab.é\n", max_size=60), st.text(" ab.é\n", max_size=60))
+def test_changed_words_are_marked_and_none_is_lost(old: str, new: str):
+    [line] = diffs.readable([Difference("root_cause", Change.changed, old, new)])
+    for side, whole in ((diffs.OLD, old), (diffs.NEW, new)):
+        assert "".join(said for kind, said in line.pieces if kind in (diffs.SAME, side)) == whole
+    assert all(said for _, said in line.pieces)
+
+
+@pytest.mark.parametrize(
+    ("difference", "where", "pieces"),
+    [
+        (
+            Difference("root_cause", Change.changed, "The plug is wet", "The plug is dry"),
+            "root cause",
+            [("same", "The plug is "), ("old", "wet"), ("new", "dry")],
+        ),
+        (Difference("keywords[relay]", Change.added, new="relay"), "keywords", [("new", "relay")]),
+        (
+            Difference("diagnostic_tree.nodes[q1].if_yes", Change.changed, "q2", "q3"),
+            "diagnostic tree › q1 › if yes",
+            [("old", "q2"), ("new", "q3")],
+        ),
+        (
+            Difference("universal_failure", Change.changed, False, True),
+            "universal failure",
+            [("old", "No"), ("new", "Yes")],
+        ),
+        (
+            Difference("symptoms[Hums]", Change.removed, {"description": "Hums", "severity": "low", "frequency": None}),
+            "symptoms › Hums",
+            [("old", "description: Hums\nseverity: low")],
+        ),
+        (
+            Difference("error_codes", Change.moved, ["P0A7E", "P0A80"], ["P0A80", "P0A7E"]),
+            "error codes",
+            [("same", "in another order: "), ("old", "P0A7E, P0A80"), ("new", "P0A80, P0A7E")],
+        ),
+    ],
+)
+def test_differences_are_told_in_words(difference: Difference, where: str, pieces: list[tuple[str, str]]):
+    assert diffs.readable([difference]) == [diffs.Line(where, pieces)]
+
+
+def test_what_follows_from_the_rest_is_no_difference():
+    derived = ("diagnostic_tree.total_paths", "diagnostic_tree.tree_id", "failure_signature.signature_hash")
+    assert diffs.readable([Difference(field, Change.changed, "1", "2") for field in derived]) == []
+    assert diffs.readable([Difference("keywords", Change.moved, ["a"], ["b"])]) == []
