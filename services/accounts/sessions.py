@@ -59,15 +59,25 @@ def actor_of(user: User) -> Actor:
     )
 
 
+_accounts: Remembered[User | None] = Remembered(User.Settings.name)
+
+
 async def authenticate(access_token: str, *, key: str) -> tuple[Actor, str]:
-    """Who holds this access token, and in which session. Raises Unauthenticated if it is not, or no longer, valid."""
+    """Who holds this access token, and in which session. Raises Unauthenticated if it is not, or no longer, valid.
+
+    The account is believed for a moment without asking the store, as in `resume`.
+    """
     claims = read_access_token(access_token, key=key)
-    user = await User.find_one({"_id": claims.user_id})
+    user = await _accounts.answer(claims.user_id, lambda: _account(claims.user_id))
     if user is None or not user.active:
         raise Unauthenticated("This account is not active.", reason="inactive")
     if user.tokens_valid_from is not None and claims.issued_at < user.tokens_valid_from:
         raise Unauthenticated("The access token was withdrawn; sign in or refresh it.", reason="withdrawn")
     return actor_of(user), claims.session_id
+
+
+async def _account(user_id: str) -> User | None:
+    return await User.find_one({"_id": user_id})
 
 
 async def login(email: str, password: str, settings: Settings) -> Tokens:
