@@ -194,6 +194,9 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "GET /api/efi/graph/vehicle": STAFF | SERVICE,
     "GET /api/efi/graph/analysis": STAFF | SERVICE,
     "GET /api/efi/reports/confidence": CURATORS,
+    "GET /api/efi/reports/trust": CURATORS,
+    "GET /api/efi/reports/calibration": CURATORS,
+    "GET /api/efi/reports/coverage": CURATORS,
     # network
     "GET /api/network/identity": ADMIN,
     "GET /api/network/status": CURATORS,

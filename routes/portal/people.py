@@ -1,6 +1,5 @@
 """Accounts, sites and organisations, as admins keep them."""
 
-from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Path
@@ -13,7 +12,6 @@ from models.account import Organisation, OrganisationContent, Site, SiteContent,
 from routes.portal import render
 from routes.portal.forms import Form, read
 from routes.portal.http import CurrentVisit, page_router, submit
-from routes.portal.tables import download, every
 from routes.portal.visit import Visit, see_other
 from services.accounts import directory, users
 from services.paging import MAX_LIMIT
@@ -37,25 +35,6 @@ CurrentUser = Annotated[User, Depends(_load)]
 async def list_users(visit: CurrentVisit) -> Response:
     page = await users.list_users(after=visit.request.query_params.get("after"))
     return visit.page("users.html", users=page.items, next=page.next)
-
-
-@router.get("/users.csv")
-async def users_csv() -> Response:
-    header = ("user_id", "email", "name", "roles", "organisation_id", "site_ids", "active", "last_login_at")
-    rows = every(
-        partial(users.list_users),
-        lambda one: (
-            one.id,
-            one.email,
-            one.name,
-            one.roles,
-            one.organisation_id,
-            one.site_ids,
-            one.active,
-            one.last_login_at.isoformat() if one.last_login_at else "",
-        ),
-    )
-    return download("users", header, rows)
 
 
 @router.get("/users/new")

@@ -35,6 +35,7 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("reviews", "/reviews", frozenset({Role.expert, Role.admin})),
     ("knowledge", "/knowledge", frozenset({Role.technician, Role.expert, Role.admin, Role.oem, Role.manufacturer})),
     ("confidence", "/confidence", frozenset({Role.expert, Role.admin})),
+    ("health", "/health", frozenset({Role.expert, Role.admin})),
     ("events", "/events", frozenset({Role.admin})),
     ("users", "/users", frozenset({Role.admin})),
     ("sites", "/sites", frozenset({Role.admin})),

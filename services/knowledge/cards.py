@@ -1,6 +1,6 @@
 """Failure cards: writing, reading and editing them. Their way through review is in `lifecycle`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -134,6 +134,12 @@ def _query(wanted: CardFilter) -> dict[str, Any]:
         # One and the same vehicle must be of this make and model.
         query["vehicle_models"] = {"$elemMatch": {"make": wanted.make, "model": wanted.model}}
     return query
+
+
+async def titles(card_ids: Iterable[str]) -> dict[str, str]:
+    """Titles of those of these cards that exist, for lists that name cards. Few at a time: one page's."""
+    wanted = {"_id": {"$in": sorted(set(card_ids))}}
+    return {row["_id"]: row["title"] async for row in FailureCard.get_pymongo_collection().find(wanted, {"title": 1})}
 
 
 async def edit(

@@ -29,6 +29,7 @@ async def test_full_lists_stay_within_the_budget(portal: Portal):
             ticket = await ticket_moves.assign(await tickets.create(content), technician.id)
     pages = {"/tickets": technician, "/tickets?view=all": technician, f"/tickets/{ticket.id}": technician}
     pages |= {f"/tickets/{ticket.id}/action": technician, "/knowledge": technician, "/events": admin, "/users": admin}
+    pages |= dict.fromkeys(("/confidence", "/confidence/calibration", "/health", "/settings"), admin)
     for path, person in pages.items():
         page = await portal.browser_of(person, width="phone")
         await page.goto(path)
