@@ -19,7 +19,7 @@ CHROMIUM = "/usr/bin/chromium"
 SLOW_NETWORK = {"offline": False, "latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 0.75e6 / 8}
 SLOWDOWN = 4
 MOST_BYTES, MOST_MILLISECONDS = 30_000, 800
-PAGES = ("/sign-in", "/tickets?view=all", "/knowledge", "/confidence", "/events")
+PAGES = ("/sign-in", "/tickets?view=open", "/tickets?view=all", "/messages", "/knowledge", "/confidence", "/events")
 MEASURE = """() => {
   const loaded = [...performance.getEntriesByType("navigation"),
     ...performance.getEntriesByType("resource").filter((one) => !one.name.endsWith("/live"))];

@@ -99,7 +99,7 @@ def _page(visit: Visit, ticket: Ticket, conflicts: list[Line]) -> Response:
     if conflicts:
         last = _last(ticket, {line.field for line in conflicts})
         form.notice = (
-            render.text("correct.changed", who=last.updated_by.name, age=render.age(last.timestamp))
+            render.text("correct.changed", who=last.updated_by.name, ago=render.ago(last.timestamp))
             if last
             else render.text("correct.nothing_yet")
         )

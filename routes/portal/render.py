@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -67,6 +67,12 @@ def age(instant: datetime | None, now: datetime | None = None) -> str:
     return text("age.now") if seconds < MINUTE else text("age.minutes", n=seconds // MINUTE)
 
 
+def ago(instant: datetime) -> str:
+    """When it was, within a sentence."""
+    said = age(instant)
+    return said if said == text("age.now") else text("age.ago", age=said)
+
+
 def until(instant: datetime, now: datetime | None = None) -> str:
     """How long from now, in one unit."""
     return age(now or clock.now(), instant)
@@ -90,6 +96,18 @@ def once() -> str:
 def lines(value: str) -> Markup:
     """Text with its line breaks."""
     return Markup("<br>").join(escape(line) for line in value.split("\n"))
+
+
+def navigation(roles: frozenset[Role], path: str, unread: int) -> Markup:
+    """The places that these roles may go to, the one of `path` marked, and how many messages wait."""
+    places = tuple((name, place) for name, place, whose in NAVIGATION if not whose.isdisjoint(roles))
+    here = next((name for name, place in places if path.startswith(place)), "")
+    return _navigation(places, here, unread)
+
+
+@lru_cache(maxsize=256)
+def _navigation(places: tuple[tuple[str, str], ...], here: str, unread: int) -> Markup:
+    return Markup(page("navigation.html", places=places, here=here, unread=unread))  # noqa: S704 - escaped by the template
 
 
 @cache
@@ -129,7 +147,7 @@ def _environment() -> Environment:
         "words": words,
         "trees": trees,
         "Role": Role,
-        "navigation": NAVIGATION,
+        "navigation": navigation,
     }
     environment.filters |= {"word": word, "age": age, "until": until, "share": share, "moment": moment, "lines": lines}
     return environment

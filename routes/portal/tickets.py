@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Path
@@ -195,11 +195,20 @@ async def _shelf(visit: Visit, ticket: Ticket) -> Offer | None:
 
 
 def changed_since(ticket: Ticket, form: Form) -> str:
-    """Who moved the ticket last, if it changed after the form was shown."""
+    """Who changed the ticket last, and what, if it changed after the form was shown."""
     seen = form.revision()
-    if seen is None or seen == ticket.revision or not ticket.status_history:
+    if seen is None or seen == ticket.revision:
         return ""
-    last = ticket.status_history[-1]
-    return render.text(
-        "ticket.changed", who=last.updated_by.name, status=render.word(last.status), age=render.age(last.timestamp)
-    )
+    happened: list[tuple[datetime, str, dict[str, str]]] = []
+    for moved in ticket.status_history[-1:]:
+        told = {"who": moved.updated_by.name, "status": render.word(moved.status)}
+        happened.append((moved.timestamp, "ticket.changed", told))
+    for corrected in ticket.corrections[-1:]:
+        told = {"who": corrected.updated_by.name, "fields": ", ".join(map(render.word, corrected.fields))}
+        happened.append((corrected.timestamp, "ticket.corrected", told))
+    if ticket.assigned_at is not None:
+        happened.append((ticket.assigned_at, "ticket.assigned", {"who": ticket.assigned_technician_name}))
+    if not happened:
+        return ""
+    instant, key, told = max(happened, key=lambda one: one[0])
+    return render.text(key, ago=render.ago(instant), **told)

@@ -28,6 +28,8 @@ FRESH_SECONDS, STALE_SECONDS = 0.5, 1.0
 """So old is the board before it is compared with the store, and at most while somebody does."""
 OVERLAP = timedelta(seconds=10)
 """Longest time between the `updated_at` of a write and its commit, and how far the clocks of replicas may differ."""
+WHOLE_SECONDS = 300.0
+"""So often everything is read anew: what `updated_at` cannot tell, such as a restored backup, shows then."""
 GRAIN_SECONDS = 20
 """Ages and due times are told so exactly: within it a list looks the same."""
 LISTS_KEPT = 256
@@ -110,7 +112,8 @@ class Board:
         self._read_as: dict[str, tuple[int, datetime]] = {}
         self._writes = -1
         self._looked = float("-inf")
-        self._read_until: datetime | None = None
+        self._read_whole = float("-inf")
+        self._read_until = clock.FIRST
         self._reading = asyncio.Lock()
         self._lists: OrderedDict[tuple[Any, ...], Listing] = OrderedDict()
 
@@ -156,23 +159,27 @@ class Board:
 
     async def _read(self) -> None:
         writes, looked, now = written(COLLECTION), time.monotonic(), clock.now()
-        if self._read_until is None:
-            queries: list[dict[str, Any]] = [{"status": status} for status in sorted(WORKABLE)]
-        else:
-            queries = [{"updated_at": {"$gte": self._read_until - OVERLAP}}]
+        whole = looked - self._read_whole >= WHOLE_SECONDS
+        queries: list[dict[str, Any]] = [{"updated_at": {"$gte": self._read_until - OVERLAP}}]
+        if whole:
+            queries = [{"status": status} for status in sorted(WORKABLE)]
         tickets = Ticket.get_pymongo_collection()
         found = [ticket for query in queries async for ticket in tickets.find(query, _PROJECTION)]
+        gone = self._rows.keys() - {ticket["_id"] for ticket in found} if whole else set()
+        for ticket_id in gone:
+            self._drop(ticket_id)
         changed = [ticket for ticket in found if self._take(ticket)]
-        if changed:
+        if changed or gone:
             self._lists.clear()
         self._writes, self._looked, self._read_until = writes, looked, now
+        if whole:
+            self._read_whole = looked
 
     def _take(self, stored: Mapping[str, Any]) -> bool:
         """Returns whether any list may look otherwise now."""
         id_, state = stored["_id"], (stored["revision"], stored["updated_at"])
         if stored["status"] not in WORKABLE:
-            self._read_as.pop(id_, None)
-            return self._rows.pop(id_, None) is not None
+            return self._drop(id_)
         if self._read_as.get(id_) == state:
             return False
         self._read_as[id_] = state
@@ -181,6 +188,10 @@ class Board:
             return False
         self._rows[id_] = row
         return True
+
+    def _drop(self, ticket_id: str) -> bool:
+        self._read_as.pop(ticket_id, None)
+        return self._rows.pop(ticket_id, None) is not None
 
 
 def _ordered(rows: list[Row], order: Order) -> list[Row]:

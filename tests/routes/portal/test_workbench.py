@@ -13,7 +13,7 @@ from app import clock
 from app.security import Role, acting_as, system
 from app.settings import Settings
 from models.account import Site, User
-from models.enums import Priority
+from models.enums import Priority, TicketStatus
 from models.ticket import Ticket, TicketContent
 from routes.portal import workbench
 from services.accounts import sessions
@@ -191,3 +191,26 @@ async def test_a_path_that_only_begins_like_one_of_ours_is_none(api: Api, accept
     client = await visitor(api, await api.add_user(Role.technician))
     for path in ("/ticketsx", "/tickets/a/b/c/d", "/apix/tickets"):
         assert (await client.get(path, headers={"accept": accept})).status_code == 404
+
+
+async def test_a_form_that_comes_too_late_is_told_what_happened(api: Api):
+    user, colleague = await api.add_user(Role.technician), await api.add_user(Role.technician)
+    client = await visitor(api, user)
+    ticket = await open_ticket(user, "Beeps")
+    path = f"/tickets/{ticket.id}"
+
+    async def start_late() -> str:
+        data = {"csrf_token": await csrf_token(client), "revision": str(ticket.revision), "to": "in_progress"}
+        sent = await client.post(f"{path}/progress", data=data)
+        assert sent.status_code == 412
+        return sent.text
+
+    with acting_as(actor_of(colleague)):
+        fresh = await tickets.edit(ticket, {"title": "Hums"}, revision=ticket.revision)
+    assert f"{colleague.name} corrected title" in await start_late()
+    with acting_as(actor_of(colleague)):
+        fresh = await ticket_moves.assign(fresh, colleague.id)
+    assert f"it was assigned to {colleague.name}" in await start_late()
+    with acting_as(actor_of(colleague)):
+        await ticket_moves.progress(fresh, TicketStatus.in_progress)
+    assert f"{colleague.name} set it to in progress" in await start_late()

@@ -88,6 +88,21 @@ async def test_what_another_process_writes_shows_within_a_second(
     assert written("tickets") == writes
 
 
+async def test_what_leaves_no_trace_shows_when_all_is_read_anew(
+    house, new_ticket, other_process: MongoClient[dict[str, Any]], database_name: str, monkeypatch: pytest.MonkeyPatch
+):
+    kept, gone = await new_ticket(), await new_ticket()
+    on = Board()
+    assert await listed(on, house.technician) == [kept.id, gone.id]
+    other_process[database_name]["tickets"].delete_one({"_id": gone.id})
+    older = {"$set": {"title": "From a backup", "updated_at": clock.now() - timedelta(days=1), "revision": 0}}
+    other_process[database_name]["tickets"].update_one({"_id": kept.id}, older)
+    monkeypatch.setattr(board, "WHOLE_SECONDS", 0.0)
+    monkeypatch.setattr(board, "FRESH_SECONDS", 0.0)
+    with acting_as(house.technician):
+        assert [row.title for row in (await on.list_for(house.technician, OPEN)).rows] == ["From a backup"]
+
+
 async def test_a_change_that_was_taken_back_does_not_show(house, new_ticket):
     on = Board()
     ticket = await new_ticket()
