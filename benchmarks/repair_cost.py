@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from app import clock
 from benchmarks.report import Figures, Report
 from benchmarks.workshop import (
     CONFUSING,
@@ -238,7 +239,14 @@ def _vehicle(card: CardContent, rng: np.random.Generator) -> Vehicle:
 
 def _stored(key: str, card: CardContent) -> dict[str, object]:
     learnt = {"effectiveness_score": 0.0, "confidence_score": 0.5, "confidence_level": "medium", "usage_count": 0}
-    state = {"status": "approved", "version": 1, "evidence_n": 0, "evidence_low": 0.0}
+    state = {
+        "status": "approved",
+        "version": 1,
+        "revision": 1,
+        "evidence_n": 0,
+        "evidence_low": 0.0,
+        "updated_at": clock.now(),
+    }
     signature = card.failure_signature.signature_hash if card.failure_signature else ""
     return {**card.model_dump(mode="json"), **learnt, **state, "_id": key, "signature_hash": signature}
 

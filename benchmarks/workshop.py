@@ -109,6 +109,8 @@ class Job:
         """Repair by a card; returns whether that helped."""
         self.cost += float(self.planner.repair_costs[card])
         self.done = card == self.cause and self.works
+        if not self.done:
+            self.cost += self.planner.economics.in_vain
         if card != self.cause:
             self.wrong_repairs += 1
         vain = (*self.found.repairs_in_vain, card)
@@ -176,7 +178,7 @@ def guided(job: Job) -> None:
         decision = job.planner.decide(job.found)
         if decision.kind is Kind.test:
             job.check(decision.test)
-        elif decision.kind is Kind.unknown or job.found.repairs_in_vain.count(decision.card) > 1:
+        elif decision.kind is Kind.unknown:
             job.hand_over()
         else:
             job.repair(decision.card)
