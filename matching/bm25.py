@@ -10,7 +10,8 @@ are found for certain, and whatever has become of the collection since a posting
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,25 @@ Weights = dict[str, float]
 NOTHING = np.empty(0, dtype=np.int64)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asked:
     """A query made ready: ids of the terms some document has, what each adds at most, and the sum with all terms."""
 
     terms: np.ndarray
     weights: np.ndarray
     ceiling: float
+    _own: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    def own(self, block: int, segment: Segment) -> tuple[np.ndarray, np.ndarray]:
+        """A block's own numbers of the terms that it knows, and their weights."""
+        if block not in self._own:
+            self._own[block] = segment.find(self.terms, self.weights)
+        return self._own[block]
+
+    @cached_property
+    def by_term(self) -> dict[int, float]:
+        """Weights by term."""
+        return dict(zip(self.terms.tolist(), self.weights.tolist(), strict=True))
 
 
 class Bm25:
@@ -124,30 +137,31 @@ class Bm25:
         """
         if limit <= 0 or not len(asked.terms):
             return NOTHING, NOTHING.astype(np.float32)
-        sought = Search(asked.terms, asked.weights, limit, self._mean, self._norm, self._scratch)
+        sought = Search(limit, self._mean, self._norm, self._scratch)
         inside = {block: places for block, _, places in by_block(favoured)} if favoured is not None else {}
         for block, segment in enumerate(self._segments):
             if segment is not None:
-                segment.search(sought, block, allowed[block * BLOCK :], inside.get(block, NOTHING))
+                terms = asked.own(block, segment)
+                segment.search(sought, *terms, block, allowed[block * BLOCK :], inside.get(block, NOTHING))
         return rank(*sought.found(), limit, favoured)
 
     def score(self, asked: Asked, slots: np.ndarray) -> np.ndarray:
         """Exact float32 scores of the given slots; 0 for removed ones."""
-        out = np.zeros(len(slots), dtype=np.float32)
+        out, norm = np.zeros(len(slots), dtype=np.float32), self._norm
         for block, where, places in by_block(slots):
             segment = self._segments[block] if block < len(self._segments) else None
             if segment is not None:
-                out[where] = segment.score(asked.terms, asked.weights, places, self._norm, self._scratch)
+                out[where] = segment.score(*asked.own(block, segment), places, norm, self._scratch)
         return out
 
     def parts(self, asked: Asked, slot: int) -> list[tuple[str, float]]:
         """What each shared term adds to the score of a slot."""
         segment, place = self._at(slot)
         names, values = segment.document(place)
-        weights = dict(zip(asked.terms.tolist(), asked.weights.tolist(), strict=True))
-        norm = self._norm.base + self._norm.slope * float(segment.lengths[place])
+        weights, norm = asked.by_term, self._norm
+        own = norm.base + norm.slope * float(segment.lengths[place])
         return [
-            (self._names[name], weights[name] * value / (value + norm))
+            (self._names[name], weights[name] * value / (value + own))
             for name, value in zip(names.tolist(), values.tolist(), strict=True)
             if weights.get(name)
         ]

@@ -224,13 +224,13 @@ def _bits(word):  # pragma: no cover - compiled
     return (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
 
 
-@numba.njit("void(uint64[:,::1], uint64[::1], boolean[::1], uint16[::1], int64[::1])", **_options)
-def hamming(rows, wanted, usable, out, counts):  # pragma: no cover - compiled
+@numba.njit("void(uint64[:,::1], uint64[::1], boolean[::1], float32[::1], uint16[::1], int64[::1])", **_options)
+def hamming(rows, wanted, allowed, scales, out, counts):  # pragma: no cover - compiled
     for i in range(rows.shape[0]):
         distance = np.uint64(0)
         for j in range(rows.shape[1]):
             distance += _bits(rows[i, j] ^ wanted[j])
-        if usable[i]:
+        if allowed[i] and scales[i] > 0:
             out[i] = distance
             counts[distance] += 1
         else:

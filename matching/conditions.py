@@ -77,7 +77,9 @@ _WORDS = [
     for aspect, values in ASPECTS.items()
     for value, words in values.items()
 ]
-_WEATHER = [(name, degrees, re.compile(rf"\b(?:{words})\b")) for name, (degrees, words) in WEATHER.items()]
+_WEATHER = [(degrees, re.compile(rf"\b(?:{words})\b")) for degrees, words in WEATHER.values()]
+_ANY = re.compile("|".join(words.pattern for _, words in (*_WORDS, *_WEATHER)))
+"""Most texts tell nothing of all this: one look instead of many."""
 # A minus right behind a number is the dash of a range.
 _NUMBER = re.compile(r"(?<![\d.k])(-?)(\d+(?:[.,]\d+)*)\s*(k\b)?")
 _LEAST = re.compile(r"\+|above|over|more than|from|>|≥|at least")
@@ -148,8 +150,10 @@ def _stated(signature: SignatureFields | None, conditions: Iterable[str]) -> Cir
 
 def _told(text: str) -> Circumstances:
     folded = NOT_WEATHER.sub(" ", _fold(text))
+    if not _ANY.search(folded):
+        return Circumstances()
     bits = sum(bit for bit, words in _WORDS if words.search(folded))
-    weather = [degrees for _, degrees, words in _WEATHER if words.search(folded)]
+    weather = [degrees for degrees, words in _WEATHER if words.search(folded)]
     # Who speaks of both heat and cold has not told when it happens.
     return Circumstances(bits, temperature=weather[0] if len(weather) == 1 else None)
 

@@ -24,7 +24,7 @@ from matching.channels.semantic import card_text
 from matching.embedding import Embedder
 from matching.ids import CardIds
 from matching.query import Query
-from matching.record_store import RecordStore
+from matching.record_store import Head, RecordStore
 from matching.records import CardRecord, Case, Relation, Symptom
 from matching.slots import Slots, some_in
 from matching.spelling import MOST_WORDS, Correction, can_be_misspelt
@@ -369,6 +369,10 @@ class CardIndex:
     def card_at(self, slot: int) -> CardRecord:
         """The living card in a slot."""
         return self._records.get(slot)
+
+    def head_at(self, slot: int) -> Head:
+        """What a list of cards shows of the living card in a slot."""
+        return self._records.head(slot)
 
     def ids_at(self, slots: np.ndarray) -> list[str]:
         """Ids of the living cards in these slots."""

@@ -106,16 +106,18 @@ def _group(terms, starts, out):
     out[:] = np.argsort(terms, kind="stable")
 
 
-def _hamming(rows, wanted, usable, out, counts):
-    """out[i] = number of bits in which rows[i] differs from `wanted` (uint64 words), 65535 where it is not usable.
+def _hamming(rows, wanted, allowed, scales, out, counts):
+    """out[i] = number of bits in which rows[i] differs from `wanted` (uint64 words), 65535 where it is not allowed or
+    its scale is 0.
 
     `counts` gains one at every distance found.
     """
     for start in range(0, len(rows), CHUNK):  # chunks stay in the cache
         block = slice(start, start + CHUNK)
         distances = np.bitwise_count(rows[block] ^ wanted).sum(axis=1, dtype=np.uint16)
-        out[block] = np.where(usable[block], distances, np.uint16(65535))
-        counts += np.bincount(distances[usable[block]], minlength=len(counts))
+        usable = allowed[block] & (scales[block] > 0)
+        out[block] = np.where(usable, distances, np.uint16(65535))
+        counts += np.bincount(distances[usable], minlength=len(counts))
 
 
 def _cosines(rows, chosen, scales, wanted, out):

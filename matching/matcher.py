@@ -1,6 +1,9 @@
 """Matcher: a case through the channels and a scorer to explained candidates."""
 
+import os
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from time import perf_counter
 
 import numpy as np
@@ -17,6 +20,13 @@ from matching.storage import distinct
 DEPTH = 100
 """Cards each channel proposes. Their union is scored by all channels, so a card one channel ranks 101st is lost only
 if no other channel proposes it."""
+
+LEXICAL = frozenset({"keyword", "overlap"})
+SIDE_BY_SIDE = 50_000
+"""Cards from which the lexical and the semantic search run in two threads: below, handing over costs more."""
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_BESIDE = ThreadPoolExecutor(1, "efi-match")
+"""Runs what is searched side by side; its thread starts with the first use. The kernels let go of the interpreter."""
 
 
 class UnknownScorer(LookupError):
@@ -48,7 +58,7 @@ class Matcher:
             raise UnknownScorer(f"there is no scorer {scorer!r}; choose one of {', '.join(sorted(self.scorers))}")
         chosen = self.scorers[scorer]
         query = self.index.prepare(case)
-        prepared = Step("prepare", (), _since(started))
+        prepared = Step("prepare", _since(started))
         with self.index.lock:
             found, steps = self._search(chosen, query, include_drafts)
             sheet, scoring = self._sheet(chosen, query, found)
@@ -63,7 +73,7 @@ class Matcher:
             scorer_version=chosen.version,
             abstained=verdict.abstained,
             none_probability=verdict.none_probability,
-            trace=(prepared, *steps, Step("score", (), _since(scoring))),
+            trace=(prepared, *steps, Step("score", _since(scoring))),
             channels_off={name: why for name, why in off.items() if why is not None},
             embedder=embedder.name if embedder is not None else None,
             duration_ms=_since(started),
@@ -89,21 +99,33 @@ class Matcher:
             return self._sheet(scorer, query, found)[0]
 
     def _search(self, scorer: Scorer, query: Query, include_drafts: bool) -> tuple[dict[str, Hits], list[Step]]:
+        """What every channel proposes, up to the one that settles the match."""
         allowed = (self.index.alive if include_drafts else self.index.approved).data
         favoured = self.index.vehicle.favoured(query)
-        found: dict[str, Hits] = {}
-        steps: list[Step] = []
         channels = self.index.channels
-        for name in scorer.channels:
+        off = {name: channels[name].off_for(query) for name in scorer.channels}
+
+        def search(name: str) -> tuple[Hits, float]:
             begun = perf_counter()
-            channel = channels[name]
-            off = channel.off_for(query)
-            hits = found[name] = Hits.none() if off else channel.search(query, DEPTH, allowed, favoured)
-            named = tuple(zip(self.index.ids_at(hits.slots), hits.scores.tolist(), strict=True))
-            steps.append(Step(name, named, _since(begun), off or ""))
-            if scorer.settled(name, hits):
+            hits = Hits.none() if off[name] else channels[name].search(query, DEPTH, allowed, favoured)
+            return hits, _since(begun)
+
+        found: dict[str, tuple[Hits, float]] = {}
+        beside: Future[tuple[Hits, float]] | None = None
+        for name in scorer.channels:
+            if name in LEXICAL and len(self.index) >= SIDE_BY_SIDE and CORES > 1:
+                beside = _BESIDE.submit(search, "semantic")
+            found[name] = beside.result() if name == "semantic" and beside is not None else search(name)
+            if scorer.settled(name, found[name][0]):
                 break
-        return found, steps
+        if beside is not None:
+            beside.result()  # nothing may go on reading once the index is unlocked
+        ids = iter(self.index.ids_at(np.concatenate([hits.slots for hits, _ in found.values()])))
+        steps = [
+            Step(name, duration, tuple(islice(ids, len(hits))), hits.scores, off[name] or "")
+            for name, (hits, duration) in found.items()
+        ]
+        return {name: hits for name, (hits, _) in found.items()}, steps
 
     def _sheet(self, scorer: Scorer, query: Query, found: dict[str, Hits]) -> tuple[Sheet, float]:
         begun = perf_counter()
@@ -136,7 +158,7 @@ class Matcher:
 
     def _candidate(self, sheet: Sheet, verdict: Verdict, i: int) -> Candidate:
         slot = int(sheet.slots[i])
-        card = self.index.card_at(slot)
+        card = self.index.head_at(slot)
         channels = {name: float(scores[i]) for name, scores in sheet.channels.items()}
         shares = {source: float(share[i]) for source, share in verdict.shares.items()}
         return Candidate(

@@ -39,13 +39,15 @@ def readable(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
     """Strongest first; small reasons of one channel and direction in one, next to nothing in one. The sum stays."""
     everything = list(reasons)
     greatest = max((abs(reason.contribution) for reason in everything), default=0.0)
+    little = SMALL * greatest
+    nothing = min(NEGLIGIBLE, little)
     small: defaultdict[tuple[str, bool], list[Reason]] = defaultdict(list)
     negligible, kept = [], []
     for reason in everything:
         size = abs(reason.contribution)
-        if size < min(NEGLIGIBLE, SMALL * greatest):
+        if size < nothing:
             negligible.append(reason)
-        elif size < SMALL * greatest:
+        elif size < little:
             small[reason.channel, reason.contribution > 0].append(reason)
         else:
             kept.append(reason)

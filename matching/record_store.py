@@ -7,11 +7,11 @@ import tempfile
 import weakref
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from matching.records import CardRecord, VehicleRange
+from matching.records import DRAFT_STATUSES, CardRecord, VehicleRange
 from matching.signature import SignatureFields
 from matching.storage import BLOCK, Column
 
@@ -52,6 +52,20 @@ class _File:
         return os.pread(self._descriptor, size, start - before)
 
 
+class Head(NamedTuple):
+    """What a list of cards shows of one."""
+
+    card_id: str
+    title: str
+    version: int
+    confidence_level: str | None
+    status: str
+
+    @property
+    def is_draft(self) -> bool:
+        return self.status in DRAFT_STATUSES
+
+
 class RecordStore:
     """Cards in unlinked temporary files that only this process can see, one for every block of slots.
 
@@ -80,42 +94,62 @@ class RecordStore:
 
     def get(self, slot: int) -> CardRecord:
         """Raises LookupError for a slot that holds no card."""
+        file, start, size = self._where(slot)
+        return decoded(file.read(start, size))
+
+    def head(self, slot: int) -> Head:
+        """What a list of cards shows of the one in a slot, without reading the rest. Raises LookupError as `get`."""
+        file, start, size = self._where(slot)
+        line, newline, _ = file.read(start, min(size, HEAD_BYTES)).partition(b"\n")
+        if not newline:
+            line = file.read(start, size).partition(b"\n")[0]
+        return Head(*json.loads(line.decode("utf-8", "surrogatepass")))
+
+    def drop(self, slot: int) -> None:
+        self._sizes[slot] = 0
+
+    def _where(self, slot: int) -> tuple[_File, int, int]:
         size = int(self._sizes[slot]) if slot < self._sizes.size else 0
         file = self._files[slot // BLOCK] if size else None
         if file is None:
             raise LookupError(f"no card in slot {slot}")
-        return decoded(file.read(int(self._starts[slot]), size))
-
-    def drop(self, slot: int) -> None:
-        self._sizes[slot] = 0
+        return file, int(self._starts[slot]), size
 
     def release(self, block: int) -> None:
         """Gives back the space of a block of slots whose cards have all been dropped."""
         self._files[block] = None
 
 
-_CARD = {field.name: field.default for field in fields(CardRecord) if field.name != "vector"}
+HEAD_BYTES = 512
+"""Read at once for a head; longer ones take a second reading."""
+
+_BODY = {field.name: field.default for field in fields(CardRecord) if field.name not in (*Head._fields, "vector")}
 _RANGE = tuple(field.name for field in fields(VehicleRange))
 _SIGNATURE = tuple(field.name for field in fields(SignatureFields))
 
 
 def encoded(card: CardRecord) -> bytes:
-    """What of a card differs from an empty one, as JSON: quick to write, and harmless to read from any file."""
-    known = {name: value for name, empty in _CARD.items() if (value := getattr(card, name)) != empty}
+    """The head, and on a second line what else differs from an empty card, as JSON: quick to write, and harmless to
+    read from any file."""
+    head = [getattr(card, name) for name in Head._fields]
+    known = {name: value for name, empty in _BODY.items() if (value := getattr(card, name)) != empty}
     if card.vehicles:
         known["vehicles"] = [[getattr(span, name) for name in _RANGE] for span in card.vehicles]
     if card.signature is not None:
         known["signature"] = [getattr(card.signature, name) for name in _SIGNATURE]
-    return json.dumps(known, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    lines = (json.dumps(part, ensure_ascii=False, separators=(",", ":")) for part in (head, known))
+    return "\n".join(lines).encode("utf-8", "surrogatepass")
 
 
 def decoded(data: bytes) -> CardRecord:
-    known = json.loads(data.decode("utf-8", "surrogatepass"))
+    head, known = map(json.loads, data.decode("utf-8", "surrogatepass").split("\n"))
     if "vehicles" in known:
         known["vehicles"] = [VehicleRange(*map(_tupled, span)) for span in known["vehicles"]]
     if "signature" in known:
         known["signature"] = SignatureFields(*map(_tupled, known["signature"]))
-    return CardRecord(**{name: _tupled(value) for name, value in known.items()})
+    return CardRecord(
+        **dict(zip(Head._fields, head, strict=True)), **{name: _tupled(value) for name, value in known.items()}
+    )
 
 
 def _tupled(value: Any) -> Any:

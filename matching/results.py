@@ -1,5 +1,6 @@
 """What a match returns: candidates with their reasons, and every channel's hits on the way."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -21,12 +22,18 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stage of a match: hits of a channel (card id, channel score), best first, and the time it took."""
+    """One stage of a match: what a channel proposed, best first, with its scores, and the time it took."""
 
     name: str
-    hits: tuple[tuple[str, float], ...]
     duration_ms: float
+    card_ids: Sequence[str] = ()
+    scores: Sequence[float] = ()
     note: str = ""
+
+    @property
+    def hits(self) -> tuple[tuple[str, float], ...]:
+        """Pairs of card id and channel score."""
+        return tuple((card_id, float(score)) for card_id, score in zip(self.card_ids, self.scores, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

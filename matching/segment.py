@@ -66,8 +66,7 @@ class Scratch:
 class Search:
     """What is sought, and what has been found so far: the best of all documents, and the best of a group."""
 
-    def __init__(self, terms: np.ndarray, weights: np.ndarray, limit: int, mean: float, norm: Norm, scratch: Scratch):
-        self.terms, self.weights = terms, weights
+    def __init__(self, limit: int, mean: float, norm: Norm, scratch: Scratch) -> None:
         self.mean, self.norm, self.scratch = mean, norm, scratch
         self.best, self.slots = np.zeros(limit, dtype=np.float32), np.zeros(limit, dtype=np.int64)
         self.group, self.group_slots = self.best.copy(), self.slots.copy()
@@ -160,9 +159,16 @@ class Segment:
                     self.runs[i] = self._run(run.first, run.last, mean, norm)
                     return
 
-    def search(self, sought: Search, block: int, allowed: np.ndarray, only: np.ndarray) -> None:
-        """Adds the best of this block's documents to what has been found."""
-        numbers, weights = self.find(sought.terms, sought.weights)
+    def search(
+        self,
+        sought: Search,
+        numbers: np.ndarray,
+        weights: np.ndarray,
+        block: int,
+        allowed: np.ndarray,
+        only: np.ndarray,
+    ) -> None:
+        """Adds the best of this block's documents, by own term numbers and weights, to what has been found."""
         if not len(numbers):
             return
         documents = self._documents(sought.scratch.table(self.names.size), sought.norm)
@@ -177,11 +183,10 @@ class Segment:
             )  # fmt: skip
 
     def score(
-        self, names: np.ndarray, weights: np.ndarray, places: np.ndarray, norm: Norm, scratch: Scratch
+        self, numbers: np.ndarray, weights: np.ndarray, places: np.ndarray, norm: Norm, scratch: Scratch
     ) -> np.ndarray:
-        """Exact scores of documents."""
+        """Exact scores of documents, by own term numbers and weights."""
         out = np.zeros(len(places), dtype=np.float32)
-        numbers, weights = self.find(names, weights)
         if len(numbers):
             table = scratch.table(self.names.size)
             table[numbers] = weights

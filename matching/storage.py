@@ -93,7 +93,9 @@ def rank(
 def distinct(slots: np.ndarray) -> np.ndarray:
     """Slots ascending, each once. For some hundreds a third of what numpy's own `unique` takes."""
     ordered = np.sort(slots)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
+    first = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
 
 
 def by_block(slots: np.ndarray) -> Iterator[tuple[int, np.ndarray | slice, np.ndarray]]:

@@ -105,7 +105,7 @@ class VectorStore:
         if len(self._distances) < size:
             self._distances = np.empty(size + BLOCK, dtype=np.uint16)
         distances = self._distances[:size]
-        usable = allowed & (self._scales.data[:size] > 0)
+        scales = self._scales.data
         signs = np.packbits(wanted > 0).view(np.uint64)
         counts = np.zeros(self.dimension + 1, dtype=np.int64)
         for block, bits in enumerate(self._bits):
@@ -113,7 +113,7 @@ class VectorStore:
             if bits is None:
                 distances[span] = UNUSABLE
             elif span.start < size:
-                hamming(bits[: span.stop - span.start], signs, usable[span], distances[span], counts)
+                hamming(bits[: span.stop - span.start], signs, allowed[span], scales[span], distances[span], counts)
         distances[len(self._bits) * BLOCK :] = UNUSABLE
         wished = max(SHORTLIST, 2 * limit)
         slots = np.flatnonzero(distances <= min(int(np.searchsorted(np.cumsum(counts), wished)), self.dimension))

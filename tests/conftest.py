@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from pymongo import MongoClient
 
@@ -18,6 +19,10 @@ MEMORY = Path("/dev/shm")
 ROOM_NEEDED = 2 * 1024**3
 SCREENSHOTS = Path(os.environ.get("EFI_SCREENSHOTS", Path(__file__).parents[1] / "build" / "screenshots"))
 """Where the portal's tests leave pictures of the pages."""
+
+# A slow machine is no failure: how long things take is the benchmarks' business.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

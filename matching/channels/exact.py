@@ -57,15 +57,18 @@ class ExactChannel(Channel):
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
         scores = np.zeros(len(slots), dtype=np.float32)
-        for i in self._touched(query, slots):
-            scores[i] = self._total(self._matches(query, int(slots[i])))
+        totals: dict[int, float] = {}  # cards with the same codes share one object of them
+        for i, own in self._touched(query, slots):
+            if id(own) not in totals:
+                totals[id(own)] = self._total(self._matches(query, own))
+            scores[i] = totals[id(own)]
         return scores
 
     def literal(self, query: Query, slots: np.ndarray) -> np.ndarray:
         """Whether a slot's card carries one of the case's codes (not merely its family or another failure type)."""
         found = np.zeros(len(slots), dtype=bool)
-        for i in self._touched(query, slots):
-            found[i] = any(credit >= DETAIL_UNKNOWN for _, _, credit, _ in self._matches(query, int(slots[i])))
+        for i, own in self._touched(query, slots):
+            found[i] = any(credit >= DETAIL_UNKNOWN for _, _, credit, _ in self._matches(query, own))
         return found
 
     def _wanted(self, query: Query) -> frozenset[str]:
@@ -73,15 +76,16 @@ class ExactChannel(Channel):
             query.memo[self.name] = _keys(query.codes)
         return query.memo[self.name]
 
-    def _touched(self, query: Query, slots: np.ndarray) -> list[int]:
-        """Positions of the slots whose card shares a code or a code family with the case."""
+    def _touched(self, query: Query, slots: np.ndarray) -> list[tuple[int, tuple[Code, ...]]]:
+        """Positions of the slots whose card shares a code or a code family with the case, and that card's codes."""
         wanted = self._wanted(query)
         if not wanted:
             return []
-        return [i for i, (_, keys) in self._codes.at(slots) if not wanted.isdisjoint(keys)]
+        return [(i, own) for i, (own, keys) in self._codes.at(slots) if not wanted.isdisjoint(keys)]
 
     def explain(self, query: Query, slot: int, score: float) -> list[Reason]:
-        matches = self._matches(query, slot)
+        own, _ = self._codes.get(slot) or NO_CODES
+        matches = self._matches(query, own)
         found = [match for match in matches if match[2]]
         parts = [(_sentence(asked, own, credit), credit * weight) for asked, own, credit, weight in found]
         missing = [
@@ -93,9 +97,8 @@ class ExactChannel(Channel):
         whole, total = self._total(found), self._total(matches)
         return share_out(self.name, whole, parts) + share_out(self.name, total - whole, missing)
 
-    def _matches(self, query: Query, slot: int) -> list[tuple[Code, Code | None, float, float]]:
+    def _matches(self, query: Query, own: tuple[Code, ...]) -> list[tuple[Code, Code | None, float, float]]:
         """Per asked code: the card's closest code, its credit, and the asked code's rarity."""
-        own, _ = self._codes.get(slot) or NO_CODES
         total = len(self._codes)
         matches = []
         for asked in query.codes:

@@ -38,6 +38,12 @@ OPEN_START, OPEN_END = -(1 << 15), (1 << 15) - 1
 SCORES = np.array([-1.0, -0.5, 0.0, 0.3, 0.5, 0.6, 0.9, 1.0], dtype=np.float32)
 """Channel score by VehicleFit."""
 
+
+def fits_of(scores: float | np.ndarray) -> np.ndarray:
+    """The VehicleFit, as integers, that channel scores stand for."""
+    return np.searchsorted(SCORES, np.asarray(scores, dtype=np.float32))
+
+
 SENTENCES = {
     VehicleFit.incompatible: "the card is for other vehicles",
     VehicleFit.other_year: "the card is for other model years",
@@ -123,8 +129,11 @@ class Fits:
         """`slots` may repeat, then the best of its `fits` counts; `known` tells whether the vehicle is."""
         order = np.argsort(slots, kind="stable")
         self._default, self._known = default, known
-        self.slots, first = np.unique(slots[order], return_index=True)
-        best = np.maximum.reduceat(fits[order], first) if len(first) else fits
+        slots, fits = slots[order], fits[order]
+        first = np.ones(len(slots), dtype=bool)
+        np.not_equal(slots[1:], slots[:-1], out=first[1:])
+        self.slots = slots[first]
+        best = np.maximum.reduceat(fits, np.flatnonzero(first)) if len(fits) else fits
         self.fits = np.maximum(best, default[self.slots])
 
     def __getitem__(self, slots: int | np.ndarray) -> np.ndarray:
@@ -211,7 +220,7 @@ class VehicleChannel(Channel):
         return SCORES[self.fits(query)[slots]]
 
     def explain(self, query: Query, slot: int, score: float) -> list[Reason]:
-        relation = VehicleFit(int(np.abs(SCORES - np.float32(score)).argmin()))
+        relation = VehicleFit(int(fits_of(score)))
         if relation is VehicleFit.unknown:
             return []
         return [Reason(self.name, SENTENCES[relation], score)]

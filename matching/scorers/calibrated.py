@@ -10,12 +10,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
 from matching.channels import Hits, VehicleFit
+from matching.channels.vehicle import fits_of
 from matching.results import MatchType
 from matching.scorers.base import Sheet, Verdict
 
@@ -27,6 +29,8 @@ NO_EVIDENCE = 0.5
 """Stands in for the lower bound of success of a card without evidence: it neither helps nor harms."""
 
 VEHICLE_FEATURES = tuple(f"vehicle_{fit.name}" for fit in VehicleFit)
+_ONE_HOT = np.eye(len(VehicleFit))
+_TYPES = np.array([MatchType.exact, MatchType.semantic, MatchType.partial], dtype=object)
 CARD_FEATURES = {
     "keyword": "keyword",
     "semantic": "semantic",
@@ -53,13 +57,24 @@ LOG_TOTAL = "log_total"
 """Log of the weight of all cards and of "none": all that a probability takes from the cards beside its own."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Weights:
     """Weights of card features and of "none", and the ranges outside of which some are not believed."""
 
     card: dict[str, float]
     none: dict[str, float]
     ranges: dict[str, tuple[float, float]]
+
+    @cached_property
+    def column(self) -> np.ndarray:
+        """The weights of card features, one below the other."""
+        return np.array(list(self.card.values()), dtype=float)[:, None]
+
+    @cached_property
+    def sources(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """The sources that the card features are shown under, and the matrix that sums features to sources."""
+        names = tuple(dict.fromkeys(CARD_FEATURES[name] for name in self.card))
+        return names, np.array([[CARD_FEATURES[name] == source for name in self.card] for source in names], dtype=float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +132,9 @@ def features(sheet: Sheet) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     columns = {name: channels[name].astype(float) for name in ("semantic", "exact", "signature", "graph", "condition")}
     ceiling = sheet.index.keyword.ceiling(sheet.query)
     columns["keyword"] = channels["keyword"].astype(float) * math.sqrt(max(ceiling, 0.0))
-    columns["evidence"] = np.nan_to_num(sheet.index.evidence[sheet.slots].astype(float), nan=NO_EVIDENCE) - NO_EVIDENCE
-    fits = sheet.index.vehicle.fits(sheet.query)[sheet.slots]
-    columns |= zip(VEHICLE_FEATURES, (np.array(VehicleFit)[:, None] == fits).astype(float), strict=True)
+    evidence = sheet.index.evidence[sheet.slots].astype(float)
+    columns["evidence"] = np.where(np.isnan(evidence), 0.0, evidence - NO_EVIDENCE)
+    columns |= zip(VEHICLE_FEATURES, _ONE_HOT[:, fits_of(channels["vehicle"])], strict=True)
     return columns, {"constant": 1.0, "typical": sheet.index.semantic.typical(sheet.query)}
 
 
@@ -138,13 +153,14 @@ class CalibratedScorer:
         embedder = sheet.index.embedder_for(sheet.query)
         _, weights = self.model.variant(embedder.name if embedder is not None else None)
         columns, none = features(sheet)
-        terms = _terms(weights, weights.card, columns)
-        strengths = sum(terms.values(), start=np.zeros(len(sheet.slots)))
+        values = [_within(weights, name, columns[name]) for name in weights.card]
+        terms = weights.column * np.array(values).reshape(len(values), len(sheet.slots))
+        strengths = terms.sum(axis=0)
         against = float(sum(_terms(weights, weights.none, none).values()))
         probabilities, none_probability, rivals, total = _compete(strengths, against)
         return Verdict(
             scores=probabilities,
-            shares=_shares(terms, strengths, rivals, probabilities),
+            shares=_shares(weights, terms, strengths, rivals, probabilities),
             match_types=_match_types(sheet.channels),
             probabilities=probabilities,
             none_probability=none_probability,
@@ -186,24 +202,21 @@ def _compete(strengths: np.ndarray, against: float) -> tuple[np.ndarray, float, 
 
 def _match_types(channels: Mapping[str, np.ndarray]) -> list[MatchType]:
     exact = (channels["exact"] > 0.5) | (channels["signature"] == 1)
-    kinds = np.select([exact, channels["semantic"] > channels["keyword"]], [0, 1], 2)
-    types = (MatchType.exact, MatchType.semantic, MatchType.partial)
-    return [types[kind] for kind in kinds.tolist()]
+    kinds = np.where(exact, 0, np.where(channels["semantic"] > channels["keyword"], 1, 2))
+    return _TYPES[kinds].tolist()
 
 
 def _shares(
-    terms: dict[str, np.ndarray], strengths: np.ndarray, rivals: np.ndarray, probabilities: np.ndarray
+    weights: Weights, terms: np.ndarray, strengths: np.ndarray, rivals: np.ndarray, probabilities: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Splits each probability over its sources: integrated gradients from a card nothing is known of (strength 0).
 
     Against fixed rivals the probability is a sigmoid of the strength; along the straight path from 0 every term moves
     in proportion, so its part of the way is its part of the strength. With the starting point the parts sum exactly.
+    `terms` is what each feature adds to the strength, features × cards.
     """
     start = 1 / (1 + np.exp(np.clip(rivals, -700, 700)))
     slope = start * (1 - start)  # the limit for a vanishing way
     rate = np.divide(probabilities - start, strengths, out=slope, where=np.abs(strengths) > 1e-9)
-    shares: dict[str, np.ndarray] = {"prior": start}
-    for name, term in terms.items():
-        source = CARD_FEATURES[name]
-        shares[source] = shares.get(source, 0.0) + term * rate
-    return shares
+    names, sums = weights.sources
+    return {"prior": start, **dict(zip(names, (sums @ terms) * rate, strict=True))}

@@ -84,6 +84,26 @@ def test_trace_keeps_every_channels_hits(matcher: Matcher) -> None:
 
 
 @pytest.mark.parametrize("scorer", SCORERS)
+def test_searches_side_by_side_find_the_same(matcher: Matcher, scorer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = (CHARGING, Case("water in the hall sensor, code P0A3F", vehicle=ATHER), Case(signature=CARDS[2].signature))
+    one_by_one = [matcher.match(case, scorer=scorer) for case in cases]
+    monkeypatch.setattr("matching.matcher.SIDE_BY_SIDE", 0)
+    monkeypatch.setattr("matching.matcher.CORES", 2)
+    for case, expected in zip(cases, one_by_one, strict=True):
+        result = matcher.match(case, scorer=scorer)
+        assert result.candidates == expected.candidates
+        assert [(step.name, step.hits) for step in result.trace] == [(s.name, s.hits) for s in expected.trace]
+
+
+def test_a_failing_search_beside_fails_the_match(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matching.matcher.SIDE_BY_SIDE", 0)
+    monkeypatch.setattr("matching.matcher.CORES", 2)
+    monkeypatch.setattr(matcher.index.semantic, "store", None)
+    with pytest.raises(AttributeError):
+        matcher.match(CHARGING)
+
+
+@pytest.mark.parametrize("scorer", SCORERS)
 def test_without_a_model_matching_goes_on_and_says_so(scorer: str) -> None:
     index = CardIndex()
     index.upsert_many(CARDS)
