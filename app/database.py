@@ -7,6 +7,7 @@ context), so no write of a unit of work can be left out of it by mistake.
 import asyncio
 import functools
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -120,21 +121,51 @@ class GuardedCollection(AsyncCollection):
         return await super().aggregate(stages, *args, **kwargs)
 
 
-def _guarded(name: str, access: Access) -> Callable[..., Any]:
+def _reading(name: str) -> Callable[..., Any]:
     inherited = getattr(AsyncCollection, name)
 
     @functools.wraps(inherited)
     def method(self: GuardedCollection, *args: Any, **kwargs: Any) -> Any:
-        guard.check(self.name, access)
+        guard.check(self.name, Access.read)
         return inherited(self, *args, **kwargs)
 
     return method
 
 
+def _writing(name: str) -> Callable[..., Any]:
+    inherited = getattr(AsyncCollection, name)
+
+    @functools.wraps(inherited)
+    async def method(self: GuardedCollection, *args: Any, **kwargs: Any) -> Any:
+        guard.check(self.name, Access.write)
+        try:
+            return await inherited(self, *args, **kwargs)
+        finally:
+            # Also when it failed: the store may have taken it before the connection broke.
+            after_commit(functools.partial(_count_write, self.name))
+
+    return method
+
+
 for _name in _READS:
-    setattr(GuardedCollection, _name, _guarded(_name, Access.read))
+    setattr(GuardedCollection, _name, _reading(_name))
 for _name in _WRITES:
-    setattr(GuardedCollection, _name, _guarded(_name, Access.write))
+    setattr(GuardedCollection, _name, _writing(_name))
+
+_written: Counter[str] = Counter()
+
+
+def _count_write(collection: str) -> None:
+    _written[collection] += 1
+
+
+def written(*collections: str) -> int:
+    """A number that grows with every committed write to these collections by this process.
+
+    What was read after asking for it is up to date with this process while it stays the same. Other processes' writes
+    do not count.
+    """
+    return sum(_written[name] for name in collections)
 
 
 class GuardedDatabase(AsyncDatabase):

@@ -18,6 +18,7 @@ from app.migrations import Step, migrate
 from app.security import acting_as, agent, system
 from app.settings import Settings
 from app.store import OpenStore, open_store
+from models.enums import Priority
 from seeds.load import seed
 from services.accounts import users
 from services.diagnosis import matches, runs
@@ -31,7 +32,7 @@ from services.events.processor import Processor
 from services.events.timers import Timers, take_turn
 from services.knowledge import evidence_rows, health, redaction, relations
 from services.knowledge.network import identity, pulling
-from services.repairs import photo_files, photos
+from services.repairs import board, photo_files, photos, sla
 from services.workflows import HANDLERS
 from services.workflows.drafting import suggestions
 from services.workflows.patterns.detection import Detector, Policy
@@ -137,6 +138,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(model.close)
         suggestions.use(model)
         stack.callback(suggestions.use, NoModel())
+        board.serve(board.Board())
+        stack.callback(board.serve, None)
         index = await _start_index(settings, model, stack)
         service = Service(store, index, model, _processor(settings), _detector(index, settings))
         await _start_processor(service, settings, stack)
@@ -155,6 +158,7 @@ def _configure(settings: Settings) -> None:
     health.configure(review_after_days=settings.review_after_days)
     redaction.configure(phone_region=settings.phone_region)
     identity.configure(secret_key=settings.signing_key())
+    sla.configure({priority: getattr(settings, f"sla_{priority}_hours") for priority in Priority})
     runs.configure(keep_days=settings.match_run_days)
     photos.configure(
         max_bytes=settings.max_photo_bytes,

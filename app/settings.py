@@ -34,6 +34,10 @@ class Settings(BaseSettings):
         default="IN", pattern=r"^[A-Z]{2}$", description="Country (ISO 3166) of phone numbers written without its code."
     )
 
+    sla_critical_hours: float = Field(default=4, ge=0, description="From ticket to resolution; 0 promises nothing.")
+    sla_high_hours: float = Field(default=24, ge=0)
+    sla_medium_hours: float = Field(default=72, ge=0)
+    sla_low_hours: float = Field(default=168, ge=0)
     return_window_days: int = Field(default=30, ge=1, description="A revisit within it takes a success back.")
     evidence_half_life_days: int = Field(default=365, ge=1)
     labour_rate_per_hour: float = Field(default=720, gt=0, description="What an hour in the workshop costs.")

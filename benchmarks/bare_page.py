@@ -1,4 +1,4 @@
-"""The peer of `page_rate`: a table of forty rows, rendered by Jinja2 behind FastAPI, and nothing else.
+"""The peer of `page_rate`: a table of fifty rows, rendered by Jinja2 behind FastAPI, and nothing else.
 
 Run as `python -m benchmarks.bare_page`; prints its address like the service does.
 """
@@ -10,11 +10,11 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment
 
-ROWS = [(number, f"Stops charging at 80 per cent ({number})", "P0A7E", "open") for number in range(40)]
+ROWS = [(number, f"Stops charging at 80 per cent ({number})", "P0A7E", "open") for number in range(50)]
 PAGE = Environment(autoescape=True).from_string(
     "<!doctype html><title>Tickets</title><table>{% for number, title, code, status in rows %}"
-    '<tr><td>{{ number }}<td><a href="/tickets/{{ number }}">{{ title }}</a><td>{{ code }}<td>{{ status }}'
-    "{% endfor %}</table>"
+    '<tr><td>medium<td><a href="/tickets/{{ number }}">{{ title }}</a><td>{{ number }}<td>{{ code }}<td>{{ status }}'
+    "<td>due in {{ number }} h<td>{{ number }} min{% endfor %}</table>"
 )
 
 app = FastAPI()

@@ -121,16 +121,18 @@ class Load:
 _COMPLAINTS = knowledge.complaints(200)
 
 
-def suffer(data_dir: Path, *, kills: int, longest: float, chance: random.Random, least: int = 0) -> Load:
+def suffer(
+    data_dir: Path, *, kills: int, longest: float, chance: random.Random, least: int = 0, **environment: str
+) -> Load:
     """Start, load, kill, as often as asked; then let the service finish.
 
-    A kill comes up to `longest` seconds after `least` writes have been acknowledged.
+    A kill comes up to `longest` seconds after `least` writes have been acknowledged. `environment` is for the service.
     """
     load = Load()
     headers: dict[str, str] = {}
     for _ in range(kills):
         started = time.monotonic()
-        service = RunningService(data_dir)
+        service = RunningService(data_dir, **environment)
         load.starts.append(time.monotonic() - started)
         headers = headers or sign_in(service.url)
         cards = _cards(service.url, headers)
@@ -147,7 +149,7 @@ def suffer(data_dir: Path, *, kills: int, longest: float, chance: random.Random,
         service.kill()
         for client in clients:
             client.join()
-    with running_service(data_dir) as service, httpx.Client(base_url=service.url, timeout=30) as client:
+    with running_service(data_dir, **environment) as service, httpx.Client(base_url=service.url, timeout=30) as client:
         started = time.monotonic()
         client.headers.update(headers or sign_in(service.url))
         settle(client)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from time import perf_counter
 
@@ -16,6 +16,7 @@ from matching.records import Case
 from matching.results import Candidate, MatchResult, Reason, Step
 from matching.scorers import CalibratedScorer, EfiV2Scorer, Scorer, Sheet, Verdict
 from matching.storage import distinct
+from matching.vectors import Scan
 
 DEPTH = 100
 """Cards each channel proposes. Their union is scored by all channels, so a card one channel ranks 101st is lost only
@@ -23,10 +24,10 @@ if no other channel proposes it."""
 
 LEXICAL = frozenset({"keyword", "overlap"})
 SIDE_BY_SIDE = 50_000
-"""Cards from which the lexical and the semantic search run in two threads: below, handing over costs more."""
+"""Cards from which a second thread begins the semantic search: below, handing over costs more."""
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _BESIDE = ThreadPoolExecutor(1, "efi-match")
-"""Runs what is searched side by side; its thread starts with the first use. The kernels let go of the interpreter."""
+"""The second thread; it starts with the first use. The kernels let go of the interpreter."""
 
 
 class UnknownScorer(LookupError):
@@ -105,21 +106,20 @@ class Matcher:
         channels = self.index.channels
         off = {name: channels[name].off_for(query) for name in scorer.channels}
 
-        def search(name: str) -> tuple[Hits, float]:
-            begun = perf_counter()
-            hits = Hits.none() if off[name] else channels[name].search(query, DEPTH, allowed, favoured)
-            return hits, _since(begun)
-
         found: dict[str, tuple[Hits, float]] = {}
-        beside: Future[tuple[Hits, float]] | None = None
-        for name in scorer.channels:
-            if name in LEXICAL and len(self.index) >= SIDE_BY_SIDE and CORES > 1:
-                beside = _BESIDE.submit(search, "semantic")
-            found[name] = beside.result() if name == "semantic" and beside is not None else search(name)
-            if scorer.settled(name, found[name][0]):
-                break
-        if beside is not None:
-            beside.result()  # nothing may go on reading once the index is unlocked
+        begun: Scan | None = None
+        try:
+            for name in scorer.channels:
+                started = perf_counter()
+                if name in LEXICAL and len(self.index) >= SIDE_BY_SIDE and CORES > 1:
+                    begun = self.index.semantic.begin(query, allowed, _BESIDE)
+                hits = Hits.none() if off[name] else channels[name].search(query, DEPTH, allowed, favoured)
+                found[name] = hits, _since(started)
+                if scorer.settled(name, hits):
+                    break
+        finally:
+            if begun is not None:
+                begun.finish()  # nothing may go on reading once the index is unlocked
         ids = iter(self.index.ids_at(np.concatenate([hits.slots for hits, _ in found.values()])))
         steps = [
             Step(name, duration, tuple(islice(ids, len(hits))), hits.scores, off[name] or "")

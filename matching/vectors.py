@@ -5,6 +5,7 @@ angle); the nearest few hundred are scored again from their int8 rows, which is 
 """
 
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future
 from typing import Any
 
 import numpy as np
@@ -96,30 +97,78 @@ class VectorStore:
                 out[where] = found
         return out
 
-    def search(
-        self, wanted: np.ndarray, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Slots and positive cosines of the nearest among the allowed, nearest first; for `favoured` see `rank`."""
+    def scan(self, wanted: np.ndarray, allowed: np.ndarray) -> "Scan":
+        """A look at all vectors, not yet begun. One at a time; nothing may change until it is finished."""
         size = len(allowed)
         self._scales.resize(size)
         if len(self._distances) < size:
             self._distances = np.empty(size + BLOCK, dtype=np.uint16)
-        distances = self._distances[:size]
-        scales = self._scales.data
-        signs = np.packbits(wanted > 0).view(np.uint64)
-        counts = np.zeros(self.dimension + 1, dtype=np.int64)
-        for block, bits in enumerate(self._bits):
-            span = slice(block * BLOCK, min(size, (block + 1) * BLOCK))
-            if bits is None:
-                distances[span] = UNUSABLE
-            elif span.start < size:
-                hamming(bits[: span.stop - span.start], signs, allowed[span], scales[span], distances[span], counts)
-        distances[len(self._bits) * BLOCK :] = UNUSABLE
+        return Scan(wanted, self._bits, allowed, self._scales.data, self._distances[:size])
+
+    def search(
+        self, wanted: np.ndarray, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Slots and positive cosines of the nearest among the allowed, nearest first; for `favoured` see `rank`."""
+        return self.nearest(self.scan(wanted, allowed), limit, favoured)
+
+    def nearest(self, scan: "Scan", limit: int, favoured: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """As `search`, of a scan that other threads may have begun."""
+        distances, counts = scan.finish()
         wished = max(SHORTLIST, 2 * limit)
         slots = np.flatnonzero(distances <= min(int(np.searchsorted(np.cumsum(counts), wished)), self.dimension))
         if favoured is not None and len(favoured):
             near = distances[favoured]
             order = np.argsort(near, kind="stable")[:wished]
             slots = distinct(np.concatenate((slots, favoured[order[near[order] < UNUSABLE]])))
-        slots, scores = rank(slots, self.score(wanted, slots), limit, favoured)
+        slots, scores = rank(slots, self.score(scan.wanted, slots), limit, favoured)
         return slots, np.minimum(scores, np.float32(1))
+
+
+class Scan:
+    """Hamming distances of a vector's signs to those of all stored ones, worked out block by block.
+
+    Several threads may `work` at it: each takes the next block until none is left.
+    """
+
+    def __init__(
+        self,
+        wanted: np.ndarray,
+        blocks: list[np.ndarray | None],
+        allowed: np.ndarray,
+        scales: np.ndarray,
+        distances: np.ndarray,
+    ) -> None:
+        self.wanted = wanted
+        self._signs = np.packbits(wanted > 0).view(np.uint64)
+        self._blocks, self._allowed, self._scales, self._distances = blocks, allowed, scales, distances
+        self._left = list(range((len(distances) + BLOCK - 1) // BLOCK))
+        self._counts: list[np.ndarray] = []
+        self._helpers: list[Future[None]] = []
+
+    def work(self) -> None:
+        """Takes part until no block is left."""
+        counts = np.zeros(64 * len(self._signs) + 1, dtype=np.int64)
+        while True:
+            try:
+                block = self._left.pop()
+            except IndexError:
+                break
+            span = slice(block * BLOCK, min(len(self._distances), (block + 1) * BLOCK))
+            bits = self._blocks[block] if block < len(self._blocks) else None
+            if bits is None:
+                self._distances[span] = UNUSABLE
+                continue
+            bits = bits[: span.stop - span.start]
+            hamming(bits, self._signs, self._allowed[span], self._scales[span], self._distances[span], counts)
+        self._counts.append(counts)
+
+    def share(self, threads: Executor) -> None:
+        """Lets another thread begin."""
+        self._helpers.append(threads.submit(self.work))
+
+    def finish(self) -> tuple[np.ndarray, np.ndarray]:
+        """Distances by slot, and how many there are of each, once all is done. Raises what a helper raised."""
+        self.work()
+        for helper in self._helpers:
+            helper.result()
+        return self._distances, np.sum(self._counts, axis=0)

@@ -14,6 +14,9 @@ from models.types import Line, Name, Strict, UtcDatetime
 class OrganisationContent(Strict):
     name: Line
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "INR"
+    show_likely_causes: bool = Field(
+        default=False, description="Whether its people are shown what is suspected before a workshop has looked."
+    )
 
 
 class Organisation(Record, OrganisationContent):

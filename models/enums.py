@@ -125,6 +125,16 @@ class Priority(StrEnum):
     critical = "critical"
 
 
+class DueState(StrEnum):
+    """How a ticket stands against the time in which it should be resolved."""
+
+    on_time = "on_time"
+    due_soon = "due_soon"
+    overdue = "overdue"
+    met = "met"
+    missed = "missed"
+
+
 class ResolutionType(StrEnum):
     workshop = "workshop"
     onsite = "onsite"

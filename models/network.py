@@ -198,6 +198,7 @@ class CardShare(Record, ShareContent):
         indexes = [
             IndexModel([("_id", ASCENDING), ("revision", ASCENDING)]),
             IndexModel([("card_id", ASCENDING)]),
+            IndexModel([("own", ASCENDING)]),
             IndexModel([("sequence", ASCENDING)]),
         ]
 

@@ -56,6 +56,14 @@ class StatusChange(Strict):
     note: str = ""
 
 
+class Correction(Strict):
+    """Who corrected which fields of what was taken in."""
+
+    timestamp: UtcDatetime
+    updated_by: ActorRef
+    fields: list[str]
+
+
 class UsedPart(Strict):
     """A part that was fitted, as the ticket's summary shows it; the record is in `part_usage`."""
 
@@ -118,9 +126,13 @@ class Ticket(Record, TicketContent):
         default=0, description="How often it was resolved: 1 + the number of revisits so far."
     )
     revisit_count: int = 0
+    reopened_at: UtcDatetime | None = Field(
+        default=None, description="When the present passage began, if not at first."
+    )
     holds: int = Field(default=0, description="Counts those who kept others from the ticket, so that they conflict.")
 
     status_history: list[StatusChange] = []
+    corrections: list[Correction] = Field(default=[], description="The latest ones, oldest first.")
     created_by: str = ""
     resolved_at: UtcDatetime | None = None
     closed_at: UtcDatetime | None = None
@@ -135,6 +147,7 @@ class Ticket(Record, TicketContent):
             IndexModel([("organisation_id", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("assigned_technician_id", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("assigned_technician_id", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("updated_at", ASCENDING)]),
             IndexModel([("vehicle_id", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("vehicle_make", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("vehicle_make", ASCENDING), ("vehicle_model", ASCENDING), ("_id", DESCENDING)]),

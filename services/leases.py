@@ -13,6 +13,7 @@ import structlog
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app import clock
+from app.tasks import end
 from models.bookkeeping import Lease
 
 log = structlog.get_logger(__name__)
@@ -39,9 +40,7 @@ async def hold(name: str, *, seconds: float = 30, patience: float = 0) -> AsyncI
     try:
         yield True
     finally:
-        renewing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await renewing
+        await end(renewing)
         await _release(name, holder)
 
 

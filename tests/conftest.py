@@ -11,9 +11,12 @@ from typing import Any
 
 import hypothesis
 import pytest
+from argon2 import PasswordHasher
 from pymongo import MongoClient
 
+from app import security
 from app.embedded_store import start_embedded_store
+from tests import databases
 
 MEMORY = Path("/dev/shm")
 ROOM_NEEDED = 2 * 1024**3
@@ -21,8 +24,14 @@ SCREENSHOTS = Path(os.environ.get("EFI_SCREENSHOTS", Path(__file__).parents[1] /
 """Where the portal's tests leave pictures of the pages."""
 
 # A slow machine is no failure: how long things take is the benchmarks' business.
-hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("unhurried")
+
+databases.reuse()
+# What a password hash should cost, tests would pay a thousand times. Services in processes of their own pay it.
+security._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -61,3 +70,17 @@ def database_name(_admin: MongoClient[dict[str, Any]], worker_id: str) -> Iterat
     name = f"efi_test_{worker_id}_{secrets.token_hex(6)}"
     yield name
     _admin.drop_database(name)
+
+
+@pytest.fixture
+def reused_database(_admin: MongoClient[dict[str, Any]], worker_id: str) -> str:
+    """An empty database with its indexes, for tests of which no other process writes there."""
+    name = f"efi_reused_{worker_id}"
+    databases.empty(_admin, name)
+    return name
+
+
+@pytest.fixture
+def other_process(_admin: MongoClient[dict[str, Any]]) -> MongoClient[dict[str, Any]]:
+    """Writes as another replica does: the process under test learns of it from the store alone."""
+    return _admin

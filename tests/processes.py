@@ -6,12 +6,14 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 
 ROOT = Path(__file__).parents[1]
+SETTLED_WITHIN_SECONDS = 90
 
 
 def environment(data_dir: Path, **changes: str) -> dict[str, str]:
@@ -44,9 +46,37 @@ class Running:
 
     def sign_in(self, password: str, email: str = "admin@efi.example.com") -> httpx.Client:
         body = {"email": email, "password": password}
-        answer = httpx.post(f"{self.url}/api/auth/login", json=body, timeout=20)
+        answer = httpx.post(f"{self.url}/api/auth/login", json=body, timeout=60)
         assert answer.status_code == 200, answer.text
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {answer.json()['access_token']}"})
+        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60)
+
+    def settle(self, client: httpx.Client) -> None:
+        """Wait until all that has happened is worked through and in the matching index. `client` may read the log."""
+        deadline = time.monotonic() + SETTLED_WITHIN_SECONDS
+        at_rest_since = None
+        while time.monotonic() < deadline:
+            # Two looks: between the requests of one an event may lead to another and be done with.
+            if not self._at_rest(client):
+                at_rest_since = None
+            elif at_rest_since is None:
+                at_rest_since = time.time()
+            elif self._figure("efi_index_read_until_seconds") > at_rest_since:
+                return
+            time.sleep(0.05)
+        raise AssertionError("events are still being worked through, or the index does not follow")
+
+    def _at_rest(self, client: httpx.Client) -> bool:
+        """No event is in work or to be worked on, and no card awaits its vector."""
+        for status in ("processing", "pending"):
+            found = client.get("/api/efi/events", params={"status": status, "limit": 1}).raise_for_status()
+            if found.json()["items"]:
+                return False
+        return self._figure("efi_index_cards_to_embed") == 0
+
+    def _figure(self, name: str) -> float:
+        figures = httpx.get(f"{self.url}/metrics", timeout=60).raise_for_status().text
+        return float(re.search(rf"^{name} (\S+)$", figures, re.MULTILINE)[1])
 
 
 @contextlib.contextmanager
@@ -65,7 +95,7 @@ def serving(data_dir: Path, **changes: str) -> Iterator[Running]:
     try:
         yield Running(process, path)
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(60)
     finally:
         process.kill()
         process.stdout.close()

@@ -8,12 +8,10 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from pymongo import MongoClient
 
 from app.factory import create_app
 from app.security import Role, acting_as, hash_password, sign_access_token, system
 from app.settings import Settings
-from models import ALL_DOCUMENTS
 from models.account import Organisation, Session, Site, User
 
 PASSWORD = "correct horse battery"
@@ -105,9 +103,3 @@ async def running(settings: Settings) -> AsyncIterator[Api]:
         api = Api(app, stack)
         await api.set_up()
         yield api
-
-
-def empty(client: MongoClient[dict[str, Any]], database: str) -> None:
-    """Remove every document. Much quicker than making a database anew, because the indexes stay."""
-    for document in ALL_DOCUMENTS:
-        client[database][document.Settings.name].delete_many({})

@@ -1,5 +1,6 @@
 """Semantic channel: cosine of embeddings."""
 
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,10 @@ from matching.embedding import Embedder, EmbeddingFailed, unit_rows
 from matching.query import Query
 from matching.records import CardRecord
 from matching.results import Reason
-from matching.vectors import VectorStore
+from matching.vectors import Scan, VectorStore
+
+SCAN = "semantic scan"
+"""Where a query keeps the scan that was begun for it."""
 
 
 def card_text(card: CardRecord) -> str:
@@ -103,9 +107,24 @@ class SemanticChannel(Channel):
         wanted = self._wanted(query)
         return 0.0 if wanted is None else self.store.typical(wanted)
 
+    def begin(self, query: Query, allowed: np.ndarray, threads: Executor) -> Scan | None:
+        """Lets another thread begin with what `search` will ask for; the index must stay locked until it is finished.
+
+        None if there is nothing to search for.
+        """
+        wanted = self._wanted(query)
+        if wanted is None:
+            return None
+        scan = query.memo[SCAN] = self.store.scan(wanted, allowed)
+        scan.share(threads)
+        return scan
+
     def search(self, query: Query, limit: int, allowed: np.ndarray, favoured: np.ndarray | None = None) -> Hits:
         wanted = self._wanted(query)
-        return Hits.none() if wanted is None else Hits.of(*self.store.search(wanted, limit, allowed, favoured))
+        if wanted is None:
+            return Hits.none()
+        scan = query.memo.pop(SCAN, None) or self.store.scan(wanted, allowed)
+        return Hits.of(*self.store.nearest(scan, limit, favoured))
 
     def score(self, query: Query, slots: np.ndarray) -> np.ndarray:
         wanted = self._wanted(query)

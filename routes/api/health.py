@@ -2,14 +2,15 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from routes.api.http import ApiRoute
+from routes.capability import CapabilityRouter
 
-router = APIRouter(tags=["operations"], route_class=ApiRoute)
+router = CapabilityRouter(tags=["operations"], route_class=ApiRoute)
 
 
 class AliveOut(BaseModel):

@@ -5,7 +5,6 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from fastapi import APIRouter
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query
 from fastapi.routing import APIRoute
@@ -20,6 +19,7 @@ from app.security import Actor, acting_as, current_actor, system
 from app.settings import Settings
 from routes.api.permissions import PEERS, PERMISSIONS, PUBLIC
 from routes.api.problems import problems, request_id
+from routes.capability import CapabilityRouter
 from services import idempotency
 from services.accounts import sessions
 from services.knowledge.network import peers
@@ -231,9 +231,9 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def api_router(prefix: str, *, tag: str, route_class: type[ApiRoute] = TransactionalRoute) -> APIRouter:
+def api_router(prefix: str, *, tag: str, route_class: type[ApiRoute] = TransactionalRoute) -> CapabilityRouter:
     """A router for `/api` + `prefix`. Every route needs a row in the table of permissions.
 
     A bare ApiRoute leaves transactions to the services: for work whose failures must leave a trace.
     """
-    return APIRouter(prefix=f"/api{prefix}", tags=[tag], route_class=route_class)
+    return CapabilityRouter(prefix=f"/api{prefix}", tags=[tag], route_class=route_class)

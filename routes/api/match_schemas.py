@@ -1,14 +1,14 @@
 """What the matching routes take and show."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app import clock
 from app.errors import Forbidden
 from app.security import Actor
-from matching import Candidate, Case, Reason, Vehicle
+from matching import Candidate, Case, Vehicle
 from models.enums import ConfidenceLevel, SubsystemCategory, VehicleType
 from models.match_run import AskedCase, AskedOptions, ShownCard
 from models.record import ActorRef
@@ -126,28 +126,25 @@ class FailureMatchResult(BaseModel):
     against: list[ReasonOut] = Field(description="Those of the explanation that speak against the card.")
     evidence: EvidenceOut
 
-    @classmethod
-    def of(cls, candidate: Candidate, evidence: Evidence) -> Self:
-        rate = evidence.fix_rate
-        return cls(
-            failure_id=candidate.card_id,
-            version=candidate.version,
-            title=candidate.title,
-            match_score=candidate.score,
-            match_type=candidate.match_type,
-            matched_symptoms=list(candidate.matched_symptoms),
-            confidence_level=ConfidenceLevel(candidate.confidence_level),
-            is_draft=candidate.is_draft,
-            probability=candidate.probability,
-            channels=candidate.channels,
-            explanation=[_reason(reason) for reason in candidate.reasons],
-            against=[_reason(reason) for reason in candidate.against],
-            evidence=EvidenceOut(mean=rate.mean, low=rate.low, high=rate.high, n=rate.n),
-        )
 
-
-def _reason(reason: Reason) -> ReasonOut:
-    return ReasonOut(channel=reason.channel, text=reason.text, contribution=reason.contribution)
+def _shown(candidate: Candidate, evidence: Evidence) -> dict[str, Any]:
+    """The fields of a FailureMatchResult: made of them all at once, dozens of reasons cost little."""
+    rate = evidence.fix_rate
+    return {
+        "failure_id": candidate.card_id,
+        "version": candidate.version,
+        "title": candidate.title,
+        "match_score": candidate.score,
+        "match_type": candidate.match_type,
+        "matched_symptoms": candidate.matched_symptoms,
+        "confidence_level": candidate.confidence_level,
+        "is_draft": candidate.is_draft,
+        "probability": candidate.probability,
+        "channels": candidate.channels,
+        "explanation": [reason._asdict() for reason in candidate.reasons],
+        "against": [reason._asdict() for reason in candidate.against],
+        "evidence": {"mean": rate.mean, "low": rate.low, "high": rate.high, "n": rate.n},
+    }
 
 
 class MatchOut(BaseModel):
@@ -165,19 +162,19 @@ class MatchOut(BaseModel):
     @classmethod
     def of(cls, matched: Matched) -> Self:
         result = matched.result
-        return cls(
-            matches=[
-                FailureMatchResult.of(candidate, matched.evidence[candidate.card_id]) for candidate in result.candidates
-            ],
-            match_run_id=matched.run_id,
-            symptom_codes=list(result.symptoms),
-            scorer=result.scorer,
-            scorer_version=result.scorer_version,
-            no_known_failure=result.abstained,
-            none_probability=result.none_probability,
-            embedder=result.embedder,
-            channels_off=result.channels_off,
-            duration_ms=round(result.duration_ms, 3),
+        return cls.model_validate(
+            {
+                "matches": [_shown(candidate, matched.evidence[candidate.card_id]) for candidate in result.candidates],
+                "match_run_id": matched.run_id,
+                "symptom_codes": result.symptoms,
+                "scorer": result.scorer,
+                "scorer_version": result.scorer_version,
+                "no_known_failure": result.abstained,
+                "none_probability": result.none_probability,
+                "embedder": result.embedder,
+                "channels_off": result.channels_off,
+                "duration_ms": round(result.duration_ms, 3),
+            }
         )
 
 

@@ -21,6 +21,7 @@ class OrganisationOut(Out):
     organisation_id: str = Field(validation_alias="id")
     name: str
     currency: str
+    show_likely_causes: bool
     created_at: datetime
     updated_at: datetime
 

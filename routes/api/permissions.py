@@ -68,6 +68,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "POST /api/tickets/{ticket_id}/close": STAFF | CUSTOMER | SERVICE,
     "POST /api/tickets/{ticket_id}/reopen": STAFF | CUSTOMER | SERVICE,
     "GET /api/tickets/{ticket_id}/history": STAFF | CUSTOMER | SERVICE,
+    "GET /api/tickets/{ticket_id}/likely-causes": STAFF | CUSTOMER | SERVICE,
     "GET /api/tickets/{ticket_id}/events": STAFF | SERVICE,
     "GET /api/tickets/{ticket_id}/missed-checks": STAFF | SERVICE,
     # photos

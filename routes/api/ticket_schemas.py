@@ -1,17 +1,21 @@
 """What the ticket routes take and show."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
+from app import clock
 from app.ids import Id
-from models.enums import CustomerType, Priority, ResolutionType, TicketCategory, TicketStatus, VehicleType
+from app.security import current_actor
+from models.enums import CustomerType, DueState, Priority, ResolutionType, TicketCategory, TicketStatus, VehicleType
 from models.event import EventType
 from models.record import ActorRef
-from models.ticket import Resolution, StatusChange, TicketContent, UsedPart
+from models.ticket import Correction, Resolution, StatusChange, TicketContent, UsedPart
 from models.types import ErrorCode, Kilometres, Line, ModelYear, Money, Name, ShortText, Strict, Text, Title
 from routes.api.schemas import Out
+from services.repairs import sla
+from services.repairs.visibility import works_at
 
 
 def _example(example: dict[str, Any]) -> ConfigDict:
@@ -129,11 +133,15 @@ class TicketOut(Out):
     assigned_technician_id: str | None
     assigned_technician_name: str
     assigned_at: datetime | None
-    suggested_failure_cards: list[str] = Field(description="Best first.")
+    suggested_failure_cards: list[str] = Field(
+        description="Best first. Not for customers, who are told by `likely-causes` if anything."
+    )
     selected_failure_card: str | None
     ai_match_performed: bool
     ai_match_timestamp: datetime | None
-    match_run_id: str | None = Field(description="The match behind the suggestions, as it was shown.")
+    match_run_id: str | None = Field(
+        description="The match behind the suggestions, as it was shown. Not for customers."
+    )
     resolution: str
     resolution_type: ResolutionType | None
     parts_used: list[UsedPart]
@@ -149,11 +157,35 @@ class TicketOut(Out):
     resolution_count: int
     revisit_count: int
     status_history: list[StatusChange]
+    corrections: list[Correction] = Field(description="Who corrected which fields, the latest ones, oldest first.")
     created_by: str
     created_at: datetime
     updated_at: datetime
+    reopened_at: datetime | None = Field(description="When the present passage began, if it came back.")
     resolved_at: datetime | None
     closed_at: datetime | None
+    due_at: datetime | None = Field(
+        default=None, description="By when it should be resolved, by its priority; null where nothing is promised."
+    )
+    due_state: DueState | None = Field(
+        default=None, description="How it stands against that, or stood when it was resolved."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        self.due_at, self.due_state = sla.due_at(self), sla.state(self, clock.now())
+        if not works_at(current_actor(), self.site_id):
+            self.suggested_failure_cards, self.match_run_id = [], None
+        return self
+
+
+class LikelyCauseOut(Out):
+    title: str
+    probability: float | None = Field(description="Null where the scorer that was used gives none.")
+
+
+class LikelyCausesOut(Out):
+    items: list[LikelyCauseOut] = Field(description="Likeliest first.")
 
 
 class HistoryOut(Out):

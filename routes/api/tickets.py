@@ -17,6 +17,8 @@ from routes.api.ticket_schemas import (
     Assignment,
     Closing,
     HistoryOut,
+    LikelyCauseOut,
+    LikelyCausesOut,
     NewTicket,
     Progress,
     Reopening,
@@ -25,6 +27,7 @@ from routes.api.ticket_schemas import (
     TicketEventOut,
     TicketOut,
 )
+from services.diagnosis import likely_causes
 from services.diagnosis.guided import guard
 from services.events.log import EventFilter, list_events
 from services.repairs import ticket_moves, tickets
@@ -153,6 +156,13 @@ async def reopen_ticket(
 async def get_ticket_history(ticket: CurrentTicket) -> HistoryOut:
     """Every change of status, oldest first."""
     return HistoryOut(items=ticket.status_history)
+
+
+@router.get("/{ticket_id}/likely-causes", responses=problems(403, 404))
+async def get_likely_causes(ticket: CurrentTicket) -> LikelyCausesOut:
+    """What was suspected when the ticket came in. Customers are told where an admin allows it for their organisation,
+    else refused (`likely_causes_withheld`)."""
+    return LikelyCausesOut(items=[LikelyCauseOut.model_validate(one) for one in await likely_causes.of(ticket)])
 
 
 @router.get("/{ticket_id}/events", responses=problems(404))

@@ -72,6 +72,8 @@ async def sign_out(visit: CurrentVisit) -> Response:
     await sessions.logout(visit.actor.id, visit.session_id or "")
     response = see_other("/sign-in")
     response.delete_cookie(SESSION_COOKIE)
+    # Lists are kept by the browser, to be asked for again quickly; whoever comes next must not leaf back to them.
+    response.headers["Clear-Site-Data"] = '"cache"'
     return response
 
 

@@ -1,6 +1,6 @@
 """What a form sent, what is wrong with it, and reading it into the models that the services take."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -87,13 +87,18 @@ class Form:
         """Note what is wrong: beside the field where it names one, and always in one sentence above."""
         if isinstance(error, ValidationError):
             found = [(".".join(str(part) for part in fault["loc"]), _said(fault)) for fault in error.errors()]
-            self.errors |= dict(reversed(found))
+            self._note(found)
             self.notice = ""
             return
         self.told = error.extra
-        for fault in error.extra.get("errors", []):
-            self.errors.setdefault(fault["field"], fault["rule"])
+        self._note([(fault["field"], fault["rule"]) for fault in error.extra.get("errors", [])])
         self.notice = "" if error.extra.get("errors") else error.detail
+
+    def _note(self, faults: Iterable[tuple[str, str]]) -> None:
+        """The first fault of each field. That of an entry of a list (`codes.0`) stands beside the field of the list."""
+        for name, rule in faults:
+            whole = name.partition(".")[0]
+            self.errors.setdefault(whole if whole in self.values and name not in self.values else name, rule)
 
 
 def _said(fault: Mapping[str, Any]) -> str:

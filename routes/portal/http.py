@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
@@ -21,12 +21,14 @@ from app.errors import EfiError, Forbidden, NotFound, Unauthenticated
 from app.security import acting_as, system
 from app.settings import Settings
 from routes.api.problems import request_id
+from routes.capability import CapabilityRouter
 from routes.portal import render
 from routes.portal.forms import CSRF_FIELD, ONCE_FIELD, Form
 from routes.portal.permissions import OPEN, PAGES
 from routes.portal.visit import SESSION_COOKIE, VISITOR_COOKIE, Visit, see_other
 from services import idempotency
 from services.accounts import sessions
+from services.engagement import notifications
 
 MAX_FIELDS = 2000
 MAX_FILES = 20
@@ -80,8 +82,8 @@ class PageRoute(APIRoute):
         return handler
 
 
-def page_router() -> APIRouter:
-    return APIRouter(route_class=PageRoute)
+def page_router() -> CapabilityRouter:
+    return CapabilityRouter(route_class=PageRoute)
 
 
 async def _current(request: Request) -> Visit:
@@ -100,7 +102,8 @@ async def visit_of(request: Request) -> Visit:
         try:
             with acting_as(system("authentication", cause=cause)):
                 actor, session_id = await sessions.resume(token)
-            return Visit(request, actor.because_of(cause), token, session_id)
+                unread = await notifications.unread(actor.id)
+            return Visit(request, actor.because_of(cause), token, session_id, unread)
         except Unauthenticated:
             pass  # the session has ended: whoever it was comes as a stranger
     visitor = request.cookies.get(VISITOR_COOKIE, "") or secrets.token_urlsafe(16)

@@ -20,6 +20,9 @@ PAGES: dict[str, frozenset[Role]] = {
     "GET /account": PEOPLE,
     "POST /account/password": PEOPLE,
     "POST /account/display": PEOPLE,
+    "GET /messages": PEOPLE,
+    "POST /messages/read": PEOPLE,
+    "POST /messages/{notification_id}": PEOPLE,
     # knowledge
     "GET /knowledge": READERS,
     "GET /cards/{card_id}": READERS,
@@ -73,6 +76,8 @@ PAGES: dict[str, frozenset[Role]] = {
     "POST /tickets/{ticket_id}/photos/remove": STAFF | CUSTOMER,
     "GET /photos/{photo_id}": STAFF | CUSTOMER,
     "GET /photos/{photo_id}/thumbnail": STAFF | CUSTOMER,
+    "GET /tickets/{ticket_id}/edit": STAFF | CUSTOMER,
+    "POST /tickets/{ticket_id}/edit": STAFF | CUSTOMER,
     "GET /tickets/{ticket_id}/action": STAFF,
     "POST /tickets/{ticket_id}/action": STAFF,
     # guided diagnosis

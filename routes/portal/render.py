@@ -26,6 +26,7 @@ HEADERS = {
     ),
     # Without any referrer browsers send forms from nowhere (`Origin: null`), and these would be refused.
     "Referrer-Policy": "same-origin",
+    "Vary": "Cookie, Accept-Encoding",
 }
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 
@@ -38,6 +39,7 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("users", "/users", frozenset({Role.admin})),
     ("sites", "/sites", frozenset({Role.admin})),
     ("settings", "/settings", frozenset({Role.admin})),
+    ("messages", "/messages", frozenset(Role) - {Role.service}),
 )
 """What stands at the top of every page, and for whom."""
 
@@ -78,15 +80,20 @@ def link(path: str, query: Mapping[str, Any] | None = None, **more: Any) -> str:
     return f"{path}?{urlencode(given)}" if given else path
 
 
-def age(instant: datetime | None) -> str:
+def age(instant: datetime | None, now: datetime | None = None) -> str:
     """How long ago, in one unit."""
     if instant is None:
         return "–"
-    seconds = max(0, round((clock.now() - instant).total_seconds()))
+    seconds = max(0, round(((now or clock.now()) - instant).total_seconds()))
     for unit, length in (("days", DAY), ("hours", HOUR), ("minutes", MINUTE)):
         if seconds >= 2 * length:
             return text(f"age.{unit}", n=seconds // length)
     return text("age.now") if seconds < MINUTE else text("age.minutes", n=seconds // MINUTE)
+
+
+def until(instant: datetime, now: datetime | None = None) -> str:
+    """How long from now, in one unit."""
+    return age(now or clock.now(), instant)
 
 
 def share(value: float | None) -> str:
@@ -126,6 +133,15 @@ def asset(name: str) -> str:
 
 
 @cache
+def build() -> str:
+    """Tells releases apart by all that pages are made of."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in HERE.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
@@ -147,7 +163,7 @@ def _environment() -> Environment:
         "Role": Role,
         "navigation": NAVIGATION,
     }
-    environment.filters |= {"word": word, "age": age, "share": share, "moment": moment, "lines": lines}
+    environment.filters |= {"word": word, "age": age, "until": until, "share": share, "moment": moment, "lines": lines}
     return environment
 
 

@@ -1,4 +1,4 @@
-"""Tickets: whose work waits where, taking one in, and the page on which everything about one stands."""
+"""Tickets: taking one in, and the page on which everything about one stands."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,24 +24,19 @@ from routes.portal.uploads import Uploads
 from routes.portal.visit import Visit, see_other
 from services.accounts import directory, vehicles
 from services.accounts.vehicles import VehicleFilter
-from services.diagnosis import matches
+from services.diagnosis import likely_causes, matches
 from services.diagnosis.guided import sessions
 from services.diagnosis.matches import DEFAULT_SCORER, Matched, MatchOptions
 from services.diagnosis.translate import ticket_case
 from services.knowledge.confidence import Evidence
-from services.repairs import actions, photos, stock, ticket_states, tickets, usage
+from services.repairs import actions, photos, sla, stock, ticket_states, tickets, usage
 from services.repairs.cards import required_parts
 from services.repairs.tickets import TicketFilter
 from services.repairs.visibility import load_visible, works_at
 
 router = page_router()
 
-ACTIVE = (TicketStatus.in_progress, TicketStatus.pending_parts, TicketStatus.open)
-URGENCY = {priority: place for place, priority in enumerate(reversed(Priority))}
 STAFF = (Role.technician, Role.expert, Role.admin)
-MINE_LISTED = 200
-SHOWN = 40
-"""Tickets on one page: what a phone loads in good time, and more than anybody works in a day."""
 STOCK_LISTED = 200
 DIAGNOSES_LISTED = 10
 PHOTOS_SHOWN = 8
@@ -68,38 +63,10 @@ class Suspect:
     likely: bool
 
 
-@router.get("/tickets")
-async def list_tickets(visit: CurrentVisit) -> Response:
-    """A technician's own work first: what burns most, then what has waited longest."""
-    asked = visit.request.query_params
-    views = _views(visit)
-    view = asked.get("view") if asked.get("view") in views else views[0]
-    if view == "mine":
-        found = [
-            ticket
-            for status in ACTIVE
-            for ticket in (
-                await tickets.list_tickets(TicketFilter(status=status, technician_id=visit.actor.id), limit=MINE_LISTED)
-            ).items
-        ]
-        found.sort(key=lambda ticket: (URGENCY[ticket.priority], ticket.created_at))
-        shown = {"tickets": found[:SHOWN], "left_out": len(found[SHOWN:]), "next": None}
-        return visit.page("tickets.html", view=view, views=views, only="", **shown)
-    wanted = TicketFilter(status=TicketStatus.open) if view == "open" else ticket_filter(visit)
-    page = await tickets.list_tickets(wanted, limit=SHOWN, after=asked.get("after"))
-    shown = {"tickets": page.items, "left_out": 0, "next": page.next}
-    return visit.page("tickets.html", view=view, views=views, only=wanted.status or "", **shown)
-
-
 def ticket_filter(visit: Visit) -> TicketFilter:
     """What the address asks for."""
     status = visit.request.query_params.get("status")
     return TicketFilter(status=TicketStatus(status) if status in list(TicketStatus) else None)
-
-
-def _views(visit: Visit) -> list[str]:
-    views = ["all"] if visit.has(Role.fleet_customer) and not visit.has(*STAFF) else ["open", "all"]
-    return ["mine", *views] if visit.has(Role.technician) else views
 
 
 @router.get("/tickets/new")
@@ -154,11 +121,15 @@ async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
     reopened_counts = ticket.resolved_at is not None and clock.now() - ticket.resolved_at <= timedelta(
         days=visit.settings.return_window_days
     )
+    told = not works and await likely_causes.may_be_told(ticket)
     gallery = await photos.list_photos(ticket, limit=PHOTOS_SHOWN)
     return visit.page(
         "ticket.html",
         ticket=ticket,
         works=works,
+        due_at=sla.due_at(ticket),
+        due=sla.state(ticket, clock.now()),
+        causes=await likely_causes.of(ticket) if told else [],
         matched=matched,
         likely=[one for one in suspects if one.likely],
         unlikely=[one for one in suspects if not one.likely],

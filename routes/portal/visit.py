@@ -4,10 +4,14 @@ The session cookie holds the session's refresh token, which is never exchanged h
 at once, and the cookie is out of every script's reach.
 """
 
+import gzip
+import hashlib
 import hmac
+import secrets
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from starlette.requests import Request
@@ -26,16 +30,21 @@ THEME_COOKIE = "efi_theme"
 YEAR_SECONDS = 365 * 24 * 3600
 THEMES = ("auto", "light", "dark")
 DEFAULT_ZONE = "Asia/Kolkata"
+TOKEN_BYTES = 32
+GZIP_LEVEL = 4
+"""Beyond it, pages take longer to compress than they take less to send."""
 
 
 @dataclass
 class Visit:
-    """`secret` is what the browser proves by its cookie; the CSRF token of its forms is derived from it."""
+    """`secret` is what the browser proves by its cookie; the CSRF token of its forms is derived from it. `unread`
+    messages wait."""
 
     request: Request
     actor: Actor
     secret: str
     session_id: str | None = None
+    unread: int = 0
     form: Form = field(default_factory=Form)
 
     @property
@@ -56,23 +65,61 @@ class Visit:
         chosen = self.request.cookies.get(THEME_COOKIE, "")
         return chosen if chosen in THEMES else "auto"
 
-    @property
+    @cached_property
     def csrf_token(self) -> str:
-        message = f"csrf\0{self.secret}".encode()
-        return hmac.digest(self.settings.signing_key().encode(), message, "sha256").hex()
+        """The token, masked anew for each page: pages are compressed, and the length of what is compressed would tell
+        a token that is always the same (BREACH)."""
+        mask = secrets.token_bytes(TOKEN_BYTES)
+        return (mask + _masked(self._token, mask)).hex()
 
     def require_csrf_token(self, given: str) -> None:
         """Raise Forbidden unless the form came from a page that this visitor was shown."""
-        if not hmac.compare_digest(given.encode(), self.csrf_token.encode()):
+        try:
+            sent = bytes.fromhex(given)
+        except ValueError:
+            sent = b""
+        if not hmac.compare_digest(_masked(sent[:TOKEN_BYTES], sent[TOKEN_BYTES:]), self._token):
             raise Forbidden(render.text("error.csrf"))
+
+    @property
+    def _token(self) -> bytes:
+        message = f"csrf\0{self.secret}".encode()
+        return hmac.digest(self.settings.signing_key().encode(), message, "sha256")
 
     def has(self, *roles: Role) -> bool:
         return self.actor.has(*roles)
 
-    def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """The page as this visitor sees it."""
-        html = render.page(template, visit=self, form=self.form, **values)
-        return HTMLResponse(html, status, render.HEADERS)
+    def page(self, template: str, *, status: int = 200, content: str = "", **values: Any) -> Response:
+        """The page as this visitor sees it, compressed if their browser takes that.
+
+        `content` is a digest of all that the page shows beside who is here: with it the browser may keep the page, and
+        is told 304 when it asks again for what it has.
+        """
+        headers = dict(render.HEADERS)
+        if content:
+            tag = self._tag(content)
+            headers |= {"ETag": tag, "Cache-Control": "private, no-cache"}
+            if tag in self.request.headers.get("if-none-match", ""):
+                return Response(status_code=304, headers=headers)
+        html = render.page(template, visit=self, form=self.form, **values).encode()
+        if "gzip" in self.request.headers.get("accept-encoding", ""):
+            html = gzip.compress(html, GZIP_LEVEL, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        return HTMLResponse(html, status, headers)
+
+    def _tag(self, content: str) -> str:
+        # Weak: the token of the page differs each time, and each time it is good.
+        cookies, actor = self.request.cookies, self.actor
+        shown = (
+            content,
+            self.session_id,
+            self.secret,
+            actor.name,
+            sorted(actor.roles),
+            self.theme,
+            ZONE_COOKIE in cookies,
+        )
+        return f'W/"{hashlib.sha256(repr((*shown, render.build())).encode()).hexdigest()[:32]}"'
 
     def set_cookie(self, response: Response, name: str, value: str, *, seconds: int = YEAR_SECONDS) -> None:
         """A cookie that only this host gets, and no script."""
@@ -81,6 +128,11 @@ class Visit:
     @property
     def _encrypted(self) -> bool:
         return self.request.url.scheme == "https" or self.settings.public_url.startswith("https:")
+
+
+def _masked(token: bytes, mask: bytes) -> bytes:
+    """Masking again with the same mask takes it away. Empty where the lengths differ."""
+    return bytes(one ^ other for one, other in zip(token, mask, strict=True)) if len(token) == len(mask) else b""
 
 
 def zone_named(name: str) -> zoneinfo.ZoneInfo | None:

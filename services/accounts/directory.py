@@ -46,6 +46,12 @@ async def replace(entry: Entry, content: OrganisationContent | SiteContent, *, r
         raise _name_taken(content.name) from None
 
 
+async def shows_likely_causes(organisation_id: str) -> bool:
+    """Whether an admin lets this organisation's people know what is suspected."""
+    organisation = await Organisation.find_one({"_id": organisation_id})
+    return organisation is not None and organisation.show_likely_causes
+
+
 def _visible(kind: type[Entry], actor: Actor) -> dict[str, Any]:
     """Customers know their own organisation only. The workshops are known to everybody who may ask."""
     if kind is Site or actor.has(*_SEES_ALL):

@@ -25,6 +25,7 @@ from app.security import (
 )
 from app.settings import Settings
 from models.account import LoginAttempts, Session, User
+from services.remembered import Remembered
 
 log = structlog.get_logger(__name__)
 
@@ -58,15 +59,25 @@ def actor_of(user: User) -> Actor:
     )
 
 
+_accounts: Remembered[User | None] = Remembered(User.Settings.name)
+
+
 async def authenticate(access_token: str, *, key: str) -> tuple[Actor, str]:
-    """Who holds this access token, and in which session. Raises Unauthenticated if it is not, or no longer, valid."""
+    """Who holds this access token, and in which session. Raises Unauthenticated if it is not, or no longer, valid.
+
+    The account is believed for a moment without asking the store, as in `resume`.
+    """
     claims = read_access_token(access_token, key=key)
-    user = await User.find_one({"_id": claims.user_id})
+    user = await _accounts.answer(claims.user_id, lambda: _account(claims.user_id))
     if user is None or not user.active:
         raise Unauthenticated("This account is not active.", reason="inactive")
     if user.tokens_valid_from is not None and claims.issued_at < user.tokens_valid_from:
         raise Unauthenticated("The access token was withdrawn; sign in or refresh it.", reason="withdrawn")
     return actor_of(user), claims.session_id
+
+
+async def _account(user_id: str) -> User | None:
+    return await User.find_one({"_id": user_id})
 
 
 async def login(email: str, password: str, settings: Settings) -> Tokens:
@@ -121,19 +132,40 @@ async def refresh(refresh_token: str, settings: Settings) -> Tokens:
     return _tokens(user, session.id, f"{session.id}.{fresh}", expires, settings)
 
 
+@dataclass(frozen=True, slots=True)
+class _Resumed:
+    actor: Actor
+    session_id: str
+    expires_at: datetime
+
+
+_resumed: Remembered[_Resumed] = Remembered(Session.Settings.name, User.Settings.name)
+
+
 async def resume(refresh_token: str) -> tuple[Actor, str]:
     """Who holds this refresh token, and in which session, without exchanging it: for a browser, whose cookie no script
-    can read. Raises Unauthenticated if it is not, or no longer, valid."""
+    can read. Raises Unauthenticated if it is not, or no longer, valid.
+
+    Believed for a moment without asking the store (see Remembered): what this process writes to sessions or accounts
+    counts at once, what another one does a second later at most.
+    """
+    known = await _resumed.answer(hash_token(refresh_token), lambda: _resume(refresh_token))
+    if known.expires_at <= clock.now():
+        raise Unauthenticated("The session has ended; sign in.", reason="expired")
+    return known.actor, known.session_id
+
+
+async def _resume(refresh_token: str) -> _Resumed:
     session_id, _, secret = refresh_token.partition(".")
     session = await Session.find_one({"_id": session_id})
-    if session is None or session.ended_at is not None or session.expires_at <= clock.now():
+    if session is None or session.ended_at is not None:
         raise Unauthenticated("The session has ended; sign in.", reason="expired")
     if not hmac.compare_digest(session.refresh_hash, hash_token(secret)):
         raise Unauthenticated("The session is not valid; sign in.", reason="invalid")
     user = await User.find_one({"_id": session.user_id})
     if user is None or not user.active:
         raise Unauthenticated("This account is not active.", reason="inactive")
-    return actor_of(user), session.id
+    return _Resumed(actor_of(user), session.id, session.expires_at)
 
 
 async def logout(user_id: str, session_id: str) -> None:

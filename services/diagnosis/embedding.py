@@ -141,8 +141,9 @@ class CardEmbedding:
 
     async def _step(self, embedder: Embedder, progress: Progress | None) -> bool:
         """Take up a chunk of the cards that await their vector; False if none does."""
-        if not self.index.awaiting(embedder.name):
-            self._report(embedder, 0, progress)
+        awaiting = self.index.awaiting(embedder.name)
+        self._report(embedder, awaiting, progress)
+        if not awaiting:
             return False
         texts = await asyncio.to_thread(self.index.pending, embedder.name, CHUNK)
         kept = await vectors.read(embedder.name, texts)

@@ -32,7 +32,7 @@ from models.record import Record
 from models.symptom import Symptom
 from services.diagnosis import snapshots, vectors
 from services.diagnosis.embedding import CardEmbedding
-from services.diagnosis.metrics import CARDS
+from services.diagnosis.metrics import CARDS, READ_UNTIL
 from services.diagnosis.translate import (
     CARD_FIELDS,
     card_record,
@@ -190,7 +190,7 @@ class LiveIndex:
             ]
             await self._read_graph(since)
             taken = await self._take_ids(newer)
-        self._read_until = looked
+        self._has_read(looked)
         return taken
 
     async def reconcile(self, progress: Progress | None = None) -> int:
@@ -211,9 +211,13 @@ class LiveIndex:
                 await self._take_ids(differing[start : start + LOAD_BATCH])
             if progress is not None:
                 progress(min(start + LOAD_BATCH, len(differing)), len(differing))
-        self._read_until = looked
+        self._has_read(looked)
         CARDS.set(len(self.index))
         return len(differing)
+
+    def _has_read(self, until: datetime) -> None:
+        self._read_until = until
+        READ_UNTIL.set(until.timestamp())
 
     async def _differing(self) -> list[str]:
         """Ids of the cards that have another state in the store than here. Changes meanwhile may make some too many."""

@@ -9,6 +9,9 @@ from app.security import Role
 from models.notification import Notification
 from services.accounts import users
 from services.paging import Page, page
+from services.remembered import Remembered
+
+_unread: Remembered[int] = Remembered(Notification.Settings.name)
 
 
 async def notify(
@@ -48,6 +51,12 @@ async def inbox(
     if unread is not None:
         query["read_at"] = None if unread else {"$ne": None}
     return await page(Notification, query, limit=limit, after=after)
+
+
+async def unread(user_id: str) -> int:
+    """How many messages wait to be read; asked with every page, so a second old at most (see Remembered)."""
+    query = {"user_id": user_id, "read_at": None}
+    return await _unread.answer(user_id, lambda: Notification.get_pymongo_collection().count_documents(query))
 
 
 async def mark_read(user_id: str, notification_id: str) -> Notification:

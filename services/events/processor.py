@@ -29,6 +29,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from app import clock
 from app.database import in_transaction
 from app.security import acting_as, agent, system
+from app.tasks import end
 from models.enums import EventStatus
 from models.event import EfiEvent, EventReceipt
 from services.events import metrics
@@ -165,7 +166,7 @@ class Processor:
         claim, events = await self._claim(limit, prefer_fresh=prefer_fresh)
         if not events:
             return Tally()
-        renewal = asyncio.create_task(self._keep_lease(claim))
+        renewal = asyncio.create_task(self._keep_lease(claim), name="event-lease")
         marks: list[UpdateOne] = []
         begun = 0
         written = time.monotonic()
@@ -181,9 +182,7 @@ class Processor:
                     await _write(marks)
                     marks, written = [], time.monotonic()
         finally:
-            renewal.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await renewal
+            await end(renewal)
             await _write(marks + [_update(event.id, event.revision, FREE, attempts=-1) for event in events[begun:]])
         return tally
 

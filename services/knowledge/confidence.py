@@ -268,11 +268,11 @@ async def evidence_on(card_ids: list[str], variant: str) -> dict[str, Evidence]:
     """What is known of several cards on one variant, here and elsewhere, by card id, decayed to now."""
     now = clock.now()
     rows = await rows_on(card_ids, variant)
-    elsewhere = await shares.foreign(card_ids)
+    elsewhere = await shares.foreign(card_ids) if await shares.any_foreign() else {}
     return {
         card_id: _shown(
-            _with(rows[card_id, variant], elsewhere[card_id], now),
-            _with(rows[card_id, POOLED], elsewhere[card_id], now).sums,
+            _with(rows[card_id, variant], elsewhere.get(card_id, ()), now),
+            _with(rows[card_id, POOLED], elsewhere.get(card_id, ()), now).sums,
         )
         for card_id in card_ids
     }

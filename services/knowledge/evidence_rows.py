@@ -1,7 +1,9 @@
 """The stored sums of outcomes, by card and vehicle variant: read, added to, and written back together."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from pymongo import UpdateOne
 
@@ -11,6 +13,8 @@ from services.knowledge.learning import Decayed
 
 POOLED = "*"
 """In place of a variant: the outcomes of all variants. A variant always contains bars, so it never reads like this."""
+
+_COUNTS = ("successes", "failures", "rejections", "outcomes", "ruled_out")
 
 
 class _Policy:
@@ -60,9 +64,18 @@ def row_of(stored: CardEvidence) -> EvidenceRow:
 async def rows_on(card_ids: list[str], variant: str) -> dict[tuple[str, str], EvidenceRow]:
     """The rows of these cards for the variant and for all variants, empty ones where nothing is stored."""
     wanted = {f"{card_id}|{kind}": (card_id, kind) for card_id in card_ids for kind in (variant, POOLED)}
-    stored = {row.id: row for row in await CardEvidence.find({"_id": {"$in": list(wanted)}}).to_list()}
+    found = CardEvidence.get_pymongo_collection().find(
+        {"_id": {"$in": list(wanted)}}, dict.fromkeys(("as_of", *_COUNTS), 1)
+    )
+    stored = {row["_id"]: row for row in await found.to_list()}
     empty = Decayed(clock.now())
-    return {key: row_of(stored[id_]) if id_ in stored else EvidenceRow(*key, empty) for id_, key in wanted.items()}
+    return {key: _row(key, stored[id_]) if id_ in stored else EvidenceRow(*key, empty) for id_, key in wanted.items()}
+
+
+def _row(key: tuple[str, str], stored: Mapping[str, Any]) -> EvidenceRow:
+    """As `row_of`, without making a model of it: every match asks for ten."""
+    successes, failures, rejections, outcomes, ruled_out = (stored.get(name, 0) for name in _COUNTS)
+    return EvidenceRow(*key, Decayed(stored["as_of"], successes, failures, rejections), outcomes, ruled_out)
 
 
 async def write_rows(rows: list[EvidenceRow]) -> None:

@@ -1,32 +1,19 @@
 """An edit that was made out of an older version of a card, beside what the card has become since. Pure functions."""
 
-from dataclasses import dataclass
-from typing import Any
-
 from models.failure_card import CardContent
 from services.knowledge.content import changed_fields, completed_anew
 from services.knowledge.diff import differences
+from services.three_way import Line
 
 DERIVED = frozenset({"failure_signature", "keywords"})
 """Follow from the rest as a rule: they are made anew instead of being disputed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One place where either differs from the base. `conflict`: both changed this field of the card, and not alike.
-
-    `field` is a path as in `Difference`.
-    """
-
-    field: str
-    base: Any
-    present: Any
-    proposed: Any
-    conflict: bool
-
-
 def three_way(base: CardContent, present: CardContent, proposed: CardContent) -> list[Line]:
-    """Where the present card or the proposal differs from their common base, in the card's order."""
+    """Where the present card or the proposal differs from their common base, in the card's order.
+
+    `field` of a line is a path as in `Difference`; it is a conflict if both changed that field of the card otherwise.
+    """
     disputed = set(conflicts(base, present, proposed))
     since = {one.field: one for one in differences(base, present)}
     wanted = {one.field: one for one in differences(base, proposed)}

@@ -131,6 +131,7 @@ async def reopen(ticket: Ticket, reason: str, *, return_window: timedelta) -> Ti
         "revisit_required": False,
         "resolved_at": None,
         "closed_at": None,
+        "reopened_at": clock.now(),
     }
     return await _move(ticket, TicketStatus.in_progress, changes, payload, note=reason)
 

@@ -14,7 +14,7 @@ from models.account import Organisation, Site
 from models.enums import Priority, TicketCategory, TicketStatus
 from models.event import Payload, TicketCreated
 from models.record import ActorRef
-from models.ticket import StatusChange, Ticket, TicketContent
+from models.ticket import Correction, StatusChange, Ticket, TicketContent
 from models.vehicle import Vehicle
 from services import fault_codes
 from services.events.record import record_all
@@ -34,6 +34,7 @@ VEHICLE_FIELDS = {
 }
 """What a ticket takes over from a known vehicle where its own field is empty."""
 
+CORRECTIONS_KEPT = 50
 
 INDEXES = [
     ("vehicle_id",),
@@ -144,7 +145,9 @@ async def edit(ticket: Ticket, changes: dict[str, Any], *, revision: int) -> Tic
     changed = {name: value for name, value in after.items() if value != before[name]}
     if not changed:
         return ticket
-    return await update(ticket, changed)
+    correction = Correction(timestamp=clock.now(), updated_by=ActorRef.current(), fields=list(changed))
+    kept = {"$each": [correction], "$slice": -CORRECTIONS_KEPT}
+    return await update(ticket, changed, push={"corrections": kept})
 
 
 def expect_revision(ticket: Ticket, revision: int | None) -> None:

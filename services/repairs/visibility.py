@@ -1,6 +1,6 @@
 """Tenancy: which tickets, actions and parts the current actor may see. Decided here and nowhere else."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from app.errors import NotFound
 from app.security import Actor, ActorKind, Role, current_actor
@@ -44,7 +44,16 @@ def works_at(actor: Actor, site_id: str | None) -> bool:
     return sees_everything(actor) or (actor.has(Role.technician) and site_id in actor.site_ids)
 
 
-def may_see(actor: Actor, ticket: Ticket) -> bool:
+class Placed(Protocol):
+    """What decides who may see a ticket."""
+
+    @property
+    def site_id(self) -> str | None: ...
+    @property
+    def organisation_id(self) -> str | None: ...
+
+
+def may_see(actor: Actor, ticket: Placed) -> bool:
     return works_at(actor, ticket.site_id) or (
         actor.has(Role.fleet_customer)
         and actor.organisation_id is not None

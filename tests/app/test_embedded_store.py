@@ -68,7 +68,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def gone(pid: int, within_seconds: float = 10) -> bool:
+def gone(pid: int, within_seconds: float = 30) -> bool:
     deadline = time.monotonic() + within_seconds
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -168,7 +168,7 @@ async def test_one_directory_serves_one_service(tmp_path):
         started = time.monotonic()
         with pytest.raises(EmbeddedStoreError, match=r"Another service is using .* EFI_DATA_DIR"):
             await start_embedded_store(tmp_path)
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 10  # of the 30 that a start may take
 
     async with running(tmp_path) as (store, _):
         await store.stop()
@@ -186,14 +186,14 @@ async def test_killing_the_server_loses_no_acknowledged_write(tmp_path):
                     acknowledged.append(f"{writer}/{number}")
 
         writers = [asyncio.create_task(write(writer)) for writer in range(4)]
-        await asyncio.sleep(0.7)
+        while len(acknowledged) < 100:
+            await asyncio.sleep(0.02)
         os.kill(store.pid, signal.SIGKILL)
         await asyncio.gather(*writers)
         assert not alive(store.pid)
 
     async with running(tmp_path) as (_, things):
         found = {thing["_id"] async for thing in things.find()}
-    assert len(acknowledged) > 50
     assert set(acknowledged) <= found
 
 
@@ -203,7 +203,7 @@ async def test_killing_the_service_ends_the_server_and_loses_no_acknowledged_wri
     async with running(tmp_path) as (_, things):
         assert not alive(server)
         assert await things.count_documents({"_id": {"$lte": acknowledged}}) == acknowledged + 1
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             freed = await things.update_one({"_id": "held", "by": None}, {"$set": {"by": "successor"}})
         assert freed.matched_count == 1
 
@@ -257,8 +257,8 @@ async def test_a_server_found_later_does_not_hide_the_data(tmp_path, only, fake_
 async def test_a_server_that_never_listens_is_given_up(tmp_path, fake_mongod):
     fake_mongod(f"echo $$ > {tmp_path}/pid; exec sleep 60")
 
-    with pytest.raises(EmbeddedStoreError, match=r"was not ready within 0.5 s: see .*server.log"):
-        await start_embedded_store(tmp_path, startup_timeout_seconds=0.5)
+    with pytest.raises(EmbeddedStoreError, match=r"was not ready within 2 s: see .*server.log"):
+        await start_embedded_store(tmp_path, startup_timeout_seconds=2)
 
     assert gone(int((tmp_path / "pid").read_text()))
 

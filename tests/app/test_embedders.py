@@ -19,9 +19,10 @@ from matching import Case
 from matching.minilm import NAME, ModelMissing, weight_files
 from models.embedding import CardVector
 from services.engagement.language_model import language_model
+from tests.databases import empty
 from tests.language_model_server import LanguageModelServer, fails_with, is_silent_for, serving_a_model
 from tests.services.diagnosis.conftest import approved
-from tests.support import Api, empty, running, settings_for_tests
+from tests.support import Api, running, settings_for_tests
 
 COMPLAINT = {"symptom_text": "The scooter loses all propulsion on the road", "limit": 5}
 
@@ -157,8 +158,8 @@ async def test_a_remote_model_that_is_silent_holds_up_nobody_else(remote: Api, s
         await asyncio.sleep(0.01)
     assert "did not answer within 1 s" in (await slow)["channels_off"]["semantic"]
     # Blocked by the silence, the loop would have answered once or twice.
-    assert len(waited) > 10
-    assert median(waited) < 0.1
+    assert len(waited) > 4
+    assert median(waited) < 0.25
 
 
 async def test_cards_that_a_remote_model_refuses_are_told_and_tried_again(remote: Api, server: LanguageModelServer):

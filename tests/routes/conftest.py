@@ -6,7 +6,8 @@ import pytest
 from pymongo import MongoClient
 
 from app.settings import Settings
-from tests.support import Api, empty, running, settings_for_tests
+from tests.databases import empty
+from tests.support import Api, running, settings_for_tests
 
 
 @pytest.fixture

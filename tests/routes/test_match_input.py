@@ -15,7 +15,8 @@ from models.enums import FailureMode, SubsystemCategory
 from models.failure_card import CardContent, VehicleCompatibility
 from models.match_run import MatchRun
 from services.knowledge.loading import upsert_by_natural_key
-from tests.support import empty, running, settings_for_tests
+from tests.databases import empty
+from tests.support import running, settings_for_tests
 
 # One application for all: what is asked changes nothing.
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -84,7 +84,7 @@ async def test_going_back_to_the_prior_and_forward_again(expert: httpx.AsyncClie
 
 
 async def test_the_running_service_takes_an_activated_model_up_by_itself(expert: httpx.AsyncClient, learnt: MatchModel):
-    async with asyncio.timeout(5 * models.POLL_SECONDS):
+    async with asyncio.timeout(15 * models.POLL_SECONDS):
         while True:
             answer = await expert.post("/api/efi/match", json={"symptom_text": "horn silent"})
             if answer.json()["scorer_version"] == learnt.id:

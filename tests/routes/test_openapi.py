@@ -1,11 +1,14 @@
 """The API's description, and the page that shows it."""
 
+import json
 import re
 from typing import Any
 
 import httpx
 import pytest
 
+from app.factory import create_app
+from app.settings import Settings
 from tests.support import Api
 
 METHODS = {"get", "put", "post", "delete", "patch"}
@@ -16,9 +19,13 @@ async def client(api: Api) -> httpx.AsyncClient:
     return await api.anonymous()
 
 
-@pytest.fixture
-async def document(client: httpx.AsyncClient) -> dict[str, Any]:
-    return (await client.get("/openapi.json")).json()
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return json.loads(json.dumps(create_app(Settings(_env_file=None, env="test")).openapi()))
+
+
+async def test_the_description_is_served(client: httpx.AsyncClient, document: dict[str, Any]):
+    assert (await client.get("/openapi.json")).json() == document
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

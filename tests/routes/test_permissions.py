@@ -18,7 +18,8 @@ from routes.api.http import ApiRoute
 from routes.api.permissions import PERMISSIONS, PUBLIC
 from routes.portal.assets import TYPES as PORTAL_FILES
 from routes.portal.http import PageRoute
-from tests.support import Api, empty, running, settings_for_tests
+from tests.databases import empty
+from tests.support import Api, running, settings_for_tests
 
 # One application for all pairs: starting one for each would take minutes.
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -1,6 +1,6 @@
 """Tickets over HTTP: the whole way, and every refusal as a problem document."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -202,3 +202,14 @@ async def test_a_repeated_request_takes_in_one_ticket(technician):
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["ticket_id"] for answer in answers}) == 1
     assert len((await technician.get("/api/tickets")).json()["items"]) == 1
+
+
+async def test_tells_by_when_a_ticket_should_be_resolved(api: Api):
+    client = await api.as_role(Role.technician)
+    made = (await client.post("/api/tickets", json={"title": "No drive", "priority": "critical"})).json()
+
+    hours = timedelta(hours=api.settings.sla_critical_hours)
+    assert datetime.fromisoformat(made["due_at"]) - datetime.fromisoformat(made["created_at"]) == hours
+    assert made["due_state"] == "on_time"
+    listed = (await client.get("/api/tickets")).json()["items"]
+    assert [(one["due_at"], one["due_state"]) for one in listed] == [(made["due_at"], "on_time")]

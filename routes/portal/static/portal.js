@@ -58,13 +58,14 @@ function restore(form, place) {
   const left = new Map();
   for (const [name, value] of JSON.parse(kept)) left.set(name, [...(left.get(name) ?? []), value]);
   for (const field of form.elements) {
-    if (!field.name || (field.type === "hidden" && field.name !== "once")) continue;
+    // With what was typed comes back what it was typed over.
+    if (!field.name || (field.type === "hidden" && !/^(once|was_.*)$/.test(field.name))) continue;
     if (field.type === "checkbox" || field.type === "radio") {
       field.checked = (left.get(field.name) ?? []).includes(field.value);
     } else if (left.get(field.name)?.length) {
       field.value = left.get(field.name).shift();
     }
-    if (field.value && field.value !== field.defaultValue) field.closest("details")?.setAttribute("open", "");
+    if (field.type !== "hidden" && field.value && field.value !== field.defaultValue) field.closest("details")?.setAttribute("open", "");
   }
   tell(form, said.restored, () => { localStorage.removeItem(place); location.reload(); }, said.discard);
 }

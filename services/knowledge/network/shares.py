@@ -17,6 +17,7 @@ from models.learning import CardEvidence
 from models.network import CardShare, ShareContent, VariantShare
 from services.knowledge import learning
 from services.knowledge.learning import Decayed
+from services.remembered import Remembered
 
 POOLED = "*"
 COUNTS = ("usage_count", "success_count", "failure_count", "rejected_count", "ratings_count", "ratings_sum")
@@ -36,6 +37,19 @@ async def foreign(card_ids: Sequence[str]) -> dict[str, list[CardShare]]:
     """The shares of other services in these cards; an empty list where there is none."""
     found = await of_cards(card_ids)
     return {card_id: [share for share in found[card_id] if not share.own] for card_id in card_ids}
+
+
+_exist: Remembered[bool] = Remembered(CardShare.Settings.name)
+
+
+async def any_foreign() -> bool:
+    """Whether another service has told of any card, as of a second ago at most: most services are in no network, and
+    then nobody who only shows evidence need look card by card."""
+
+    async def look() -> bool:
+        return await CardShare.find_one({"own": False}) is not None
+
+    return await _exist.answer(None, look)
 
 
 def ledger(part: VariantShare) -> Decayed:

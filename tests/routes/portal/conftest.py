@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import uvicorn
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 from pymongo import MongoClient
 
+from tests.databases import empty
 from tests.routes.portal.support import CHROMIUM, QUIET, Portal
-from tests.support import empty, running, settings_for_tests
+from tests.support import running, settings_for_tests
+
+expect.set_options(timeout=30_000)  # as pages have, for slow machines; what is there already waits for nothing
 
 
 @pytest.fixture(scope="module")

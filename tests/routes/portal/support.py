@@ -75,7 +75,7 @@ class Portal:
         context = await self._browser.new_context(
             base_url=self.url, viewport={"width": width, "height": height}, timezone_id="Asia/Kolkata", **options
         )
-        context.set_default_timeout(8_000)
+        context.set_default_timeout(30_000)
         self._contexts.append(context)
         return await context.new_page()
 

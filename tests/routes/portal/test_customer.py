@@ -3,12 +3,15 @@
 import pytest
 from playwright.async_api import expect
 
-from app.security import Role
-from models.enums import TicketStatus
+from app.security import Role, acting_as, system
+from models.enums import FailureMode, SubsystemCategory, TicketStatus
+from models.failure_card import CardContent
 from models.technician_action import ActionContent
 from models.ticket import Resolution, TicketContent
 from models.vehicle import VehicleContent
 from services.accounts import vehicles
+from services.diagnosis import matches
+from services.knowledge import cards, lifecycle
 from services.repairs import actions, ticket_moves, tickets
 from services.repairs.tickets import TicketFilter
 from services.repairs.visibility import load_visible
@@ -54,6 +57,38 @@ async def test_submits_follows_and_reopens_a_ticket(portal: Portal):
     await page.get_by_label("It came back?").fill("Again no drive")
     await page.get_by_role("button", name="Reopen").click()
     await expect(page.get_by_text("Again no drive")).to_be_visible()
+
+
+async def test_is_told_likely_causes_where_an_admin_allows_it(portal: Portal):
+    customer = await portal.person(Role.fleet_customer)
+    with acting_as(system("test")):
+        content = CardContent(
+            title="Charger relay sticks",
+            subsystem_category=SubsystemCategory.charger,
+            failure_mode=FailureMode.intermittent,
+            symptom_text="Does not charge, relay clicks",
+            error_codes=["P0D22"],
+            universal_failure=True,
+        )
+        await lifecycle.approve(await lifecycle.submit(await cards.create(content)))
+    with portal.as_actor(customer):
+        ticket = await tickets.create(
+            TicketContent(title="Does not charge, relay clicks", error_codes_reported=["P0D22"], vehicle_make="Ather")
+        )
+    with acting_as(system("test")):
+        await matches.match_ticket(ticket)
+    page = await portal.browser_of(customer)
+    await page.goto(f"/tickets/{ticket.id}")
+    await expect(page.get_by_role("heading", name="Likely causes")).to_have_count(0)
+    admin = await portal.browser_of(await portal.person(Role.admin))
+    await admin.goto(f"/sites?edit={portal.api.organisation.id}")
+    organisation = admin.locator("form").filter(has=admin.locator(f'[value="{portal.api.organisation.id}"]'))
+    await organisation.get_by_label("Show its people likely causes").check()
+    await organisation.get_by_role("button", name="Save").click()
+    await page.reload()
+    await expect(page.get_by_role("heading", name="Likely causes")).to_be_visible()
+    await expect(page.get_by_text("Charger relay sticks")).to_be_visible()
+    await look(page, "customer-likely-causes")
 
 
 async def test_uploads_many_and_corrects_the_wrong_ones(portal: Portal):

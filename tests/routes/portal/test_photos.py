@@ -111,14 +111,15 @@ async def test_an_action_carries_its_photos_over_a_bad_connection(portal: Portal
     await page.route("**/action", lose)
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("No connection")).to_be_visible()
-    await page.evaluate("dispatchEvent(new Event('online'))")
-    await page.wait_for_timeout(200)
-    await page.evaluate("dispatchEvent(new Event('online'))")
+    while lost < 3:
+        await page.evaluate("dispatchEvent(new Event('online'))")
+        await page.wait_for_timeout(200)
     await page.wait_for_url(f"**/tickets/{ticket.id}")
     with portal.as_actor(technician):
         (action,) = (await actions.list_actions(ticket_id=ticket.id)).items
         (photo,) = (await photos.list_photos(await load_visible(ticket.id))).items
     assert action.photos == [photo.id]
+    await expect(page.get_by_role("img", name="Photo 1 of this work")).to_be_visible()
     assert photo.workshop_only
 
 

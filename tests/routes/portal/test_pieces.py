@@ -22,6 +22,8 @@ DYNAMIC = (
     "tickets.title_",
     "tickets.view_",
     "tickets.none_",
+    "tickets.count_",
+    "tickets.order_",
     "diagnosis.end_",
     "word.",
     "age.",

@@ -3,17 +3,22 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pymongo import MongoClient
 
-from app.errors import EfiError
+from app import clock
+from app.database import disconnect
+from app.errors import EfiError, Unauthenticated
 from app.security import Role, hash_password
 from app.settings import Settings
-from models.account import Session, User
-from services.accounts import sessions
+from models.account import Session, User, UserContent
+from services.accounts import sessions, users
 from services.accounts.sessions import FIRST_BLOCK, FREE_ATTEMPTS, LONGEST_BLOCK, RefreshTokenReused, pause_after
+from services.remembered import SECONDS
 
 SETTINGS = Settings(_env_file=None, env="test", secret_key="k" * 40)
 PASSWORD = "correct horse battery"
@@ -79,3 +84,68 @@ async def test_only_hashes_are_stored(user: User):
     (session,) = await Session.find_all().to_list()
     assert tokens.refresh_token.rpartition(".")[2] not in session.model_dump_json()
     assert user.password_hash.startswith("$argon2id$")
+
+
+async def test_somebody_resumed_is_believed_for_a_moment_without_asking(user: User):
+    token = (await sessions.login(user.email, PASSWORD, SETTINGS)).refresh_token
+    actor, session_id = await sessions.resume(token)
+    await disconnect()  # whoever asks the store now fails
+    assert await sessions.resume(token) == (actor, session_id)
+    assert (actor.id, actor.roles) == (user.id, {Role.technician})
+
+
+@pytest.mark.parametrize("how", ["logout", "end_all", "close", "password", "refresh", "roles"])
+async def test_what_this_process_writes_counts_at_once(user: User, how: str):
+    token = (await sessions.login(user.email, PASSWORD, SETTINGS)).refresh_token
+    _, session_id = await sessions.resume(token)
+    match how:
+        case "logout":
+            await sessions.logout(user.id, session_id)
+        case "end_all":
+            await sessions.end_all(user.id)
+        case "close":
+            await users.create(admin_content(), PASSWORD)
+            await users.set_active(await users.get(user.id), active=False)
+        case "password":
+            await users.set_password(await users.get(user.id), "another long one")
+        case "refresh":
+            await sessions.refresh(token, SETTINGS)
+        case "roles":
+            fresh = await users.get(user.id)
+            await users.edit(fresh, {"roles": [Role.expert]}, revision=fresh.revision)
+            actor, _ = await sessions.resume(token)
+            assert actor.roles == {Role.expert}
+            return
+    with pytest.raises(Unauthenticated):
+        await sessions.resume(token)
+
+
+async def test_what_another_process_writes_counts_within_a_second(
+    user: User, other_process: MongoClient[dict[str, Any]], database_name: str
+):
+    token = (await sessions.login(user.email, PASSWORD, SETTINGS)).refresh_token
+    _, session_id = await sessions.resume(token)
+    other_process[database_name]["sessions"].update_one({"_id": session_id}, {"$set": {"ended_at": clock.now()}})
+    await asyncio.sleep(SECONDS)
+    with pytest.raises(Unauthenticated):
+        await sessions.resume(token)
+
+
+async def test_a_session_that_expires_is_not_believed_any_longer(user: User, monkeypatch: pytest.MonkeyPatch):
+    token = (await sessions.login(user.email, PASSWORD, SETTINGS)).refresh_token
+    await sessions.resume(token)
+    later = clock.now() + timedelta(days=SETTINGS.refresh_token_days)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    with pytest.raises(Unauthenticated):
+        await sessions.resume(token)
+
+
+async def test_a_changed_secret_is_not_believed(user: User):
+    token = (await sessions.login(user.email, PASSWORD, SETTINGS)).refresh_token
+    await sessions.resume(token)
+    with pytest.raises(Unauthenticated):
+        await sessions.resume(token[:-1])
+
+
+def admin_content() -> UserContent:
+    return UserContent(email="admin@efi.example.com", name="Admin", roles=[Role.admin])

@@ -37,7 +37,7 @@ async def loaded(embedder: Embedder | None, **options: object) -> LiveIndex:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -141,7 +141,7 @@ async def test_the_former_embedder_serves_until_the_new_one_has_seen_every_card(
     assert sorted(wanted.embedded) == sorted([*TITLES, "Charging gun stuck"])
     assert live.matcher.match(Case("horn silent after rain")).embedder == "wanted"
     everything = {card.id for card in [*cards, late]}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await kept() != {"wanted": everything}:
             await asyncio.sleep(0.02)
     assert await vectors.complete() == "wanted"

@@ -141,7 +141,7 @@ async def test_a_running_index_finds_what_polling_cannot_see(path: Path, happeni
     await live.start()
     await happening(card)
     expected = await as_from_nothing()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while contents(live.index) != expected:
             await asyncio.sleep(0.02)
     await live.stop()
@@ -230,7 +230,7 @@ async def test_it_is_saved_while_it_runs(path: Path):
     live = LiveIndex(WatchedEmbedder(), snapshot=path, save_seconds=0.05)
     await live.start()
     await approved("Horn silent")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not exists(path) or snapshots.read(path, WatchedEmbedder()) is None:
             await asyncio.sleep(0.02)
     await live.stop()

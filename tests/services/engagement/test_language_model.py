@@ -138,16 +138,16 @@ def test_trouble_with_a_batch_is_told_and_soon_over(
 
 
 def test_after_a_failure_questions_fail_at_once_until_it_has_rested(server: LanguageModelServer, model: LanguageModel):
-    embedder = LanguageModelEmbedder(model, question_timeout=0.2, rest_seconds=0.5)
+    embedder = LanguageModelEmbedder(model, question_timeout=0.6, rest_seconds=1.5)
     assert embedder.embed_question("known before").any()
-    server.trouble = is_silent_for(1)
+    server.trouble = is_silent_for(1.2)
     for _ in range(5):
-        with pytest.raises(EmbeddingFailed, match=r"within 0\.2 s"):
+        with pytest.raises(EmbeddingFailed, match=r"within 0\.6 s"):
             embedder.embed_question("horn silent")
     assert len(server.asked) == 2
     assert embedder.embed_question("known before").any()
     server.trouble = None
-    time.sleep(0.6)
+    time.sleep(1.5)
     assert embedder.embed_question("horn silent").any()
 
 

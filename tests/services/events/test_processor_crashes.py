@@ -1,10 +1,12 @@
 """Processes die, hang and lose their leases; each effect still happens once."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from app import clock
 from models.enums import EventStatus
 from models.event import EfiEvent, EventReceipt, TicketCreated
 from services.events.handler import handles_as
@@ -109,6 +111,10 @@ async def test_an_event_that_kills_a_process_does_not_take_others_along():
     assert await counted() == {f"tkt_{n}": 1 for n in range(1, 6)}
 
 
+async def _over(end: datetime) -> bool:
+    return clock.now() > end
+
+
 async def test_a_long_handler_keeps_its_lease():
     entered, leave = asyncio.Event(), asyncio.Event()
 
@@ -119,9 +125,10 @@ async def test_a_long_handler_keeps_its_lease():
         await count(event)
 
     await happen(TicketCreated(ticket_id="tkt_1"))
-    working = asyncio.create_task(processor(table(lingers), lease_seconds=0.15).process_pending(1))
+    working = asyncio.create_task(processor(table(lingers), lease_seconds=1).process_pending(1))
     await entered.wait()
-    await asyncio.sleep(0.5)
+    first_end = (await EfiEvent.find_one()).lease_until
+    await until(lambda: _over(first_end))
     assert (await processor(table(counts)).process_pending(1)).total == 0
     leave.set()
     assert (await working).processed == 1

@@ -79,10 +79,9 @@ async def test_many_consistent_decisions_move_the_weights_and_every_replica_foll
     assert await followers[0].refresh() == "decisions-1"
     await followers[1].start()
     await models.activate(await models.get(CalibratedModel.shipped().version))
-    for _ in range(100):
-        if version(elsewhere) != "decisions-1":
-            break
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(30):
+        while version(elsewhere) == "decisions-1":
+            await asyncio.sleep(0.05)
     await followers[1].stop()
     assert version(elsewhere) == CalibratedModel.shipped().version
 

@@ -1,4 +1,3 @@
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ from models import ALL_DOCUMENTS
 from models.network import Trust
 from services.knowledge.network import identity
 from services.workflows.rights import RIGHTS
+from tests.databases import empty
 from tests.services.knowledge.network.sites import Site
 
 Found = Callable[..., Awaitable[list[Site]]]
@@ -21,14 +21,16 @@ async def found_sites(
 ) -> AsyncIterator[Found]:
     """Makes services that trust each other: `await found_sites(2)`. Agents have the rights of the real service."""
     monkeypatch.setattr(database.guard, "policy", RIGHTS)
-    made: list[tuple[Site, str]] = []
+    made: list[Site] = []
     identity.configure(secret_key="k" * 40)
     before = {model: getattr(model, "_document_settings", None) for model in ALL_DOCUMENTS}
 
     async def found(count: int, trust: Trust = Trust.approve_automatically) -> list[Site]:
-        names = [f"efi_sync_{worker_id}_{secrets.token_hex(4)}_{number}" for number in range(count)]
+        names = [f"efi_sync_{worker_id}_{number}" for number in range(count)]
+        for name in names:
+            empty(_admin, name)
         sites = [await Site.open(f"Site {number}", database_url, name) for number, name in enumerate(names)]
-        made.extend(zip(sites, names, strict=True))
+        made.extend(sites)
         for one in sites:
             for other in sites:
                 if one is not other:
@@ -36,9 +38,8 @@ async def found_sites(
         return sites
 
     yield found
-    for site, name in made:
+    for site in made:
         await site.close()
-        _admin.drop_database(name)
     for model, settings in before.items():
         model._document_settings = settings
     database._client = None
