@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 import jwt
 from argon2 import PasswordHasher
@@ -117,6 +118,7 @@ class AccessClaims:
     user_id: str
     session_id: str
     issued_at: datetime
+    expires_at: datetime
 
 
 def sign_access_token(user_id: str, session_id: str, *, key: str, lifetime: timedelta) -> tuple[str, datetime]:
@@ -130,16 +132,24 @@ def sign_access_token(user_id: str, session_id: str, *, key: str, lifetime: time
 def read_access_token(token: str, *, key: str) -> AccessClaims:
     """What a valid token claims; raises Unauthenticated for anything else."""
     try:
-        claims = jwt.decode(
-            token,
-            key,
-            algorithms=["HS256"],
-            audience="efi",
-            # Replicas' clocks differ by a little: a token from the near future is as good as any.
-            options={"require": ["sub", "sid", "iat", "exp"], "verify_iat": False},
-        )
-    except jwt.ExpiredSignatureError:
-        raise Unauthenticated("The access token has expired; refresh it.", reason="expired") from None
+        claims = _genuine_claims(token, key)
     except jwt.InvalidTokenError:
         raise Unauthenticated("The access token is not valid.", reason="invalid") from None
-    return AccessClaims(claims["sub"], claims["sid"], datetime.fromtimestamp(claims["iat"], clock.UTC))
+    if claims.expires_at <= clock.now():
+        raise Unauthenticated("The access token has expired; refresh it.", reason="expired")
+    return claims
+
+
+@lru_cache(maxsize=4096)
+def _genuine_claims(token: str, key: str) -> AccessClaims:
+    """What a token signed with the key claims, expired or not: a signature once found genuine stays so."""
+    claims = jwt.decode(
+        token,
+        key,
+        algorithms=["HS256"],
+        audience="efi",
+        # Replicas' clocks differ by a little: a token from the near future is as good as any.
+        options={"require": ["sub", "sid", "iat", "exp"], "verify_iat": False, "verify_exp": False},
+    )
+    issued, expires = (datetime.fromtimestamp(claims[name], clock.UTC) for name in ("iat", "exp"))
+    return AccessClaims(claims["sub"], claims["sid"], issued, expires)

@@ -18,7 +18,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     data_dir: Path = Path("data")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    public_url: str = Field(default="", description="Where people reach the service, for links in e-mails.")
+    public_url: str = Field(
+        default="", description="Where people reach the service, for links in e-mails and the codes on printed cards."
+    )
 
     mongo_url: str = Field(default="", description="Empty: the embedded store under EFI_DATA_DIR.")
     mongo_database: str = Field(default="efi", pattern=r"^[A-Za-z0-9_-]{1,60}$")

@@ -390,4 +390,4 @@ def _states(query: dict[str, Any]) -> Any:
 
 
 def _documents(model: type[Record], query: dict[str, Any]) -> Any:
-    return model.get_pymongo_collection().find(query)
+    return model.get_pymongo_collection().find(query).batch_size(STATE_BATCH)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from models.enums import ConfidenceLevel
 from services.knowledge.beta import beta_quantile
@@ -139,6 +140,7 @@ class Posterior:
     n: float
 
 
+@lru_cache(maxsize=4096)
 def posterior(successes: float, failures: float, prior: tuple[float, float] = GLOBAL_PRIOR) -> Posterior:
     """Posterior of a rate after (decayed) `successes` and `failures`, from a Beta prior given as pseudo-outcomes."""
     a, b = prior[0] + successes, prior[1] + failures
