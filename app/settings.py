@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     hand_over_cost: float = Field(
         default=15_000, gt=0, description="Of giving a vehicle up to an expert, beyond the repair that follows."
     )
+    repair_in_vain_cost: float = Field(
+        default=2000, ge=0, description="Of a repair that does not help, beyond its price: finding out, starting over."
+    )
     expensive_part_cost: float = Field(
         default=3000, ge=0, description="From here on, a part is not handed out before a cheap decisive check is made."
     )
