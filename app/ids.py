@@ -5,8 +5,8 @@ lower case. Sorting by id is sorting by time of creation, so `_id` alone serves 
 """
 
 import hashlib
+import os
 import re
-import secrets
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -52,8 +52,31 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM_BITS = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ID = re.compile(r"^[a-z]+_[0-9a-z_]{1,60}$")
+_RESERVE = 256
 _lock = threading.Lock()
 _last = 0
+_random_bytes = b""
+"""Drawn ahead: each call to the system gives other threads the interpreter, which comes back milliseconds later."""
+
+
+def _random() -> int:
+    """_RANDOM_BITS of the system's randomness. Under the lock."""
+    global _random_bytes
+    size = (_RANDOM_BITS + 7) // 8
+    if not _random_bytes:
+        _random_bytes = os.urandom(_RESERVE * size)
+    drawn, _random_bytes = _random_bytes[:size], _random_bytes[size:]
+    return int.from_bytes(drawn, "big") >> (8 * size - _RANDOM_BITS)
+
+
+def _forget() -> None:
+    """A forked process must not go on with its parent's numbers."""
+    global _random_bytes
+    _random_bytes = b""
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def _encode(number: int, length: int) -> str:
@@ -68,7 +91,7 @@ def new_id(kind: str) -> str:
     """A new identifier for `kind`, a key of `PREFIXES`. Strictly increasing within one process."""
     global _last
     with _lock:
-        fresh = (time.time_ns() // 1_000_000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+        fresh = (time.time_ns() // 1_000_000) << _RANDOM_BITS | _random()
         _last = fresh if fresh > _last else _last + 1
         number = _last
     return f"{PREFIXES[kind]}_{_encode(number, 20)}"
@@ -76,7 +99,9 @@ def new_id(kind: str) -> str:
 
 def id_at(kind: str, instant: datetime) -> str:
     """A new identifier that takes its place in time at `instant`: imported history. Raises ValueError before 1970."""
-    return f"{PREFIXES[kind]}_{_encode(_milliseconds(instant) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS), 20)}"
+    with _lock:
+        drawn = _random()
+    return f"{PREFIXES[kind]}_{_encode(_milliseconds(instant) << _RANDOM_BITS | drawn, 20)}"
 
 
 def earliest_id(kind: str, instant: datetime) -> str:

@@ -167,7 +167,11 @@ def _configure(settings: Settings) -> None:
         per_ticket=settings.photos_per_ticket,
     )
     guard.configure(expensive_part_cost=settings.expensive_part_cost)
-    problem.configure(labour_rate_per_hour=settings.labour_rate_per_hour, hand_over_cost=settings.hand_over_cost)
+    problem.configure(
+        labour_rate_per_hour=settings.labour_rate_per_hour,
+        hand_over_cost=settings.hand_over_cost,
+        repair_in_vain_cost=settings.repair_in_vain_cost,
+    )
 
 
 @contextmanager

@@ -18,7 +18,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     data_dir: Path = Path("data")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    public_url: str = Field(default="", description="Where people reach the service, for links in e-mails.")
+    public_url: str = Field(
+        default="", description="Where people reach the service, for links in e-mails and the codes on printed cards."
+    )
 
     mongo_url: str = Field(default="", description="Empty: the embedded store under EFI_DATA_DIR.")
     mongo_database: str = Field(default="efi", pattern=r"^[A-Za-z0-9_-]{1,60}$")
@@ -43,6 +45,9 @@ class Settings(BaseSettings):
     labour_rate_per_hour: float = Field(default=720, gt=0, description="What an hour in the workshop costs.")
     hand_over_cost: float = Field(
         default=15_000, gt=0, description="Of giving a vehicle up to an expert, beyond the repair that follows."
+    )
+    repair_in_vain_cost: float = Field(
+        default=2000, ge=0, description="Of a repair that does not help, beyond its price: finding out, starting over."
     )
     expensive_part_cost: float = Field(
         default=3000, ge=0, description="From here on, a part is not handed out before a cheap decisive check is made."

@@ -47,6 +47,43 @@ class World:
             answers[number] = _expected(catalogue, number) ^ (not alike)
         return answers
 
+    def chances(self, catalogue: Catalogue) -> np.ndarray:
+        """P(yes) as this world draws it, in the form of `likelihoods.table`: what no workshop ever knows."""
+        return np.array([self._chances_of(cause, catalogue) for cause in (*catalogue.cards, UNKNOWN)])
+
+    def _chances_of(self, cause: str, catalogue: Catalogue) -> list[float]:
+        own = self._own_chances(cause, catalogue)
+        found = []
+        for number, test in enumerate(catalogue.tests):
+            if number in own:
+                misled = self._rate(("misled", test.id), MISLEADING)
+                chance = own[number] * (1 - misled) + (1 - own[number]) * misled
+            else:
+                alike = self._rate((cause, test.id), self.mimicry)
+                chance = alike if _expected(catalogue, number) else 1 - alike
+            found.append(min(1 - 1e-6, max(1e-6, chance)))
+        return found
+
+    def _own_chances(self, cause: str, catalogue: Catalogue) -> dict[int, float]:
+        """P(yes) before any misleading answer, over the ways that `_own_way` may take."""
+        if cause not in catalogue.cards:
+            return {}
+        steps = catalogue.routes[catalogue.cards.index(cause)].steps
+        reached = [0.0] * len(steps)
+        if steps:
+            reached[0] = 1.0
+        found = {}
+        for place, step in enumerate(steps):  # every step leads to later ones only
+            towards_yes = self._rate((cause, step.node_id, "way"), (1.0, 1.0))
+            yes = 0.0 if step.expects is None else step.expects if step.expects in (0, 1) else towards_yes
+            for onward, share in ((step.yes, yes), (step.no, 1 - yes)):
+                if onward >= 0:
+                    reached[onward] += reached[place] * share
+            coin = self._rate((cause, catalogue.tests[step.test].id, "off"), (1.0, 1.0))
+            on_way = 1 - yes if step.inverted else yes
+            found[step.test] = reached[place] * on_way + (1 - reached[place]) * coin
+        return found
+
     def _own_way(self, cause: str, catalogue: Catalogue) -> dict[int, bool]:
         """Answers on one way to a confirming end of the failure's own tree; off the way, a coin of this failure."""
         if cause not in catalogue.cards:
@@ -109,6 +146,8 @@ class Job:
         """Repair by a card; returns whether that helped."""
         self.cost += float(self.planner.repair_costs[card])
         self.done = card == self.cause and self.works
+        if not self.done:
+            self.cost += self.planner.economics.in_vain
         if card != self.cause:
             self.wrong_repairs += 1
         vain = (*self.found.repairs_in_vain, card)
@@ -170,13 +209,21 @@ def most_probable(job: Job) -> None:
             job.check(planner.catalogue.routes[card].steps[at].test)
 
 
+def all_knowing(job: Job) -> None:
+    """Repairs the cause at once, and hands over at once what no card or no repair helps: nothing can cost less."""
+    if job.cause is None or not job.works:
+        job.hand_over()
+    else:
+        job.repair(job.cause)
+
+
 def guided(job: Job) -> None:
     """The planner's decision, step by step."""
     while not job.done:
         decision = job.planner.decide(job.found)
         if decision.kind is Kind.test:
             job.check(decision.test)
-        elif decision.kind is Kind.unknown or job.found.repairs_in_vain.count(decision.card) > 1:
+        elif decision.kind is Kind.unknown:
             job.hand_over()
         else:
             job.repair(decision.card)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -202,6 +202,10 @@ class CardIndex:
         for channel in self._semantics():
             if (vector := vectors[id(channel)]) is not None:
                 channel.keep_vector(new, vector)
+
+    def read_cards_from(self, source: BinaryIO, base: int) -> None:
+        """See `RecordStore.read_from`."""
+        self._records.read_from(source, base)
 
     def settled(self) -> Iterator[np.ndarray]:
         """Large arrays of which nothing that is in use ever changes, however the index does."""

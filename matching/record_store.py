@@ -7,7 +7,7 @@ import tempfile
 import weakref
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,14 @@ class _File:
 
     def __init__(self, loaded: np.ndarray | None = None) -> None:
         self._loaded = loaded if loaded is not None else np.empty(0, dtype=np.uint8)
+        self._source: tuple[int, int] | None = None
         self._descriptor = -1
         self.size = len(self._loaded)
+
+    def read_from(self, descriptor: int, base: int) -> None:
+        """See `RecordStore.read_from`."""
+        if len(self._loaded):
+            self._source = descriptor, self._loaded.ctypes.data - base
 
     def content(self) -> np.ndarray:
         """All bytes, those of the file not read before they are needed."""
@@ -47,6 +53,9 @@ class _File:
 
     def read(self, start: int, size: int) -> bytes:
         before = len(self._loaded)
+        if start < before and self._source is not None:
+            descriptor, offset = self._source
+            return os.pread(descriptor, size, offset + start)
         if start < before:
             return self._loaded[start : start + size].tobytes()
         return os.pread(self._descriptor, size, start - before)
@@ -82,6 +91,16 @@ class RecordStore:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._files = [None if loaded is None else _File(loaded) for loaded in self._files]
+
+    def read_from(self, source: BinaryIO, base: int) -> None:
+        """Reads the cards of a snapshot from its file instead of from its map at the address `base`.
+
+        Touching the map for one card would bring dozens around it into memory.
+        """
+        descriptor = os.dup(source.fileno())
+        weakref.finalize(self, os.close, descriptor)
+        for file in filter(None, self._files):
+            file.read_from(descriptor, base)
 
     def put(self, slot: int, card: CardRecord) -> None:
         block = slot // BLOCK

@@ -89,8 +89,9 @@ def load(path: Path, embedder: Embedder | None = None) -> tuple[CardIndex, Meta]
             _check(file, header)
             # Changes go to memory, never to the file; that stays readable even when a newer one takes its name.
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-        *arrays, structure = (content[start : start + size] for start, size in header["parts"])
-        index = _Unpickler(io.BytesIO(structure), buffers=arrays).load()
+            *arrays, structure = (content[start : start + size] for start, size in header["parts"])
+            index = _Unpickler(io.BytesIO(structure), buffers=arrays).load()
+            index.read_cards_from(file, np.frombuffer(content, dtype=np.uint8).ctypes.data)
     except (
         OSError,
         EOFError,

@@ -116,6 +116,14 @@ class SessionStep(Strict):
     undone_at: UtcDatetime | None = None
 
 
+class ReadWarning(Strict):
+    """A safety warning that somebody has acknowledged, as it read then."""
+
+    warning: ShortText
+    by: ActorRef
+    at: UtcDatetime
+
+
 class DiagnosisSession(Record):
     """One line of enquiry on a ticket; there may be several. What is shown is stored: reading computes nothing."""
 
@@ -132,7 +140,7 @@ class DiagnosisSession(Record):
     unknown_prior: Share
     unknown_probability: Share
     tools_missing: list[Name] = []
-    acknowledged: list[str] = Field(default=[], description="Safety warnings that were acknowledged, as they read.")
+    warnings_read: list[ReadWarning] = []
     steps: list[SessionStep] = []
     proposal: Proposal
     stop_reason: str = ""

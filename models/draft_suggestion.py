@@ -44,6 +44,8 @@ class Suggestion(Strict):
     made_by: Name
     accepted_by: str | None = None
     accepted_at: UtcDatetime | None = None
+    dismissed_by: str | None = None
+    dismissed_at: UtcDatetime | None = None
 
 
 class ModelStatus(StrEnum):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -51,13 +52,16 @@ class Running:
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=60)
 
-    def settle(self, client: httpx.Client) -> None:
-        """Wait until all that has happened is worked through and in the matching index. `client` may read the log."""
+    def settle(self, client: httpx.Client, since: datetime | None = None) -> None:
+        """Wait until what has happened (since then) is worked through and in the matching index.
+
+        `client` may read the event log.
+        """
         deadline = time.monotonic() + SETTLED_WITHIN_SECONDS
         at_rest_since = None
         while time.monotonic() < deadline:
             # Two looks: between the requests of one an event may lead to another and be done with.
-            if not self._at_rest(client):
+            if not self._at_rest(client, since):
                 at_rest_since = None
             elif at_rest_since is None:
                 at_rest_since = time.time()
@@ -66,10 +70,11 @@ class Running:
             time.sleep(0.05)
         raise AssertionError("events are still being worked through, or the index does not follow")
 
-    def _at_rest(self, client: httpx.Client) -> bool:
+    def _at_rest(self, client: httpx.Client, since: datetime | None) -> bool:
         """No event is in work or to be worked on, and no card awaits its vector."""
+        wanted = {"limit": 1} if since is None else {"limit": 1, "since": since.isoformat()}
         for status in ("processing", "pending"):
-            found = client.get("/api/efi/events", params={"status": status, "limit": 1}).raise_for_status()
+            found = client.get("/api/efi/events", params=wanted | {"status": status}).raise_for_status()
             if found.json()["items"]:
                 return False
         return self._figure("efi_index_cards_to_embed") == 0

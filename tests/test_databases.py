@@ -22,13 +22,13 @@ def database(_admin: MongoClient[dict[str, Any]], reused_database: str) -> Datab
 
 
 async def test_what_has_been_written_in_whichever_way_is_gone(database: Database[dict[str, Any]], database_url: str):
-    lease = Lease(id="work", holder="test", until=clock.now() + timedelta(hours=1))
     for _ in range(2):
         await connect(database_url, database.name, ALL_DOCUMENTS)
         with acting_as(system("test")):
             await Migration(id="alone").insert()
             async with transaction():
                 await Migration(id="together").insert()
+            lease = Lease(id="work", holder="test", until=clock.now() + timedelta(hours=1))
             await Lease.get_pymongo_collection().bulk_write([InsertOne(lease.model_dump(by_alias=True))])
             await photo_files.put("photo_1", b"content")
         await disconnect()

@@ -23,6 +23,7 @@ from routes.api import (
     parts,
     photos,
     relations,
+    report_series,
     reports,
     review_queue,
     sites,
@@ -66,6 +67,7 @@ ROUTERS = [
     network.router,
     network.exchange,
     reports.router,
+    report_series.router,
     inbox.router,
     health.router,
 ]

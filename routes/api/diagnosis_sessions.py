@@ -14,6 +14,7 @@ from models.diagnosis import (
     DiagnosisSession,
     DiagnosisStatus,
     Proposal,
+    ReadWarning,
     SessionStep,
 )
 from models.record import ActorRef
@@ -108,6 +109,7 @@ class SessionOut(Out):
     unknown_probability: float = Field(description="That no candidate explains the ticket.")
     steps: list[SessionStep] = Field(description="All of them, undone ones too, oldest first.")
     tools_missing: list[str]
+    warnings_read: list[ReadWarning] = Field(description="Safety warnings that were acknowledged, by whom and when.")
     started_by: ActorRef
     stop_reason: str
     created_at: datetime

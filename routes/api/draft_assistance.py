@@ -72,3 +72,9 @@ async def accept_suggestion(
     edited = await suggestions.accept(card, number, edition=edition)
     etag(response, edited.edition)
     return CardOut.of(edited, inside=access.sees_every_card(actor))
+
+
+@router.post("/efi/failure-cards/{failure_id}/suggestions/{number}/dismiss", responses=problems(403, 404, 409))
+async def dismiss_suggestion(card: CurrentCard, number: Annotated[int, Path(ge=1, le=1000)]) -> SuggestionsOut:
+    """Set a suggestion aside; it is kept, and marked."""
+    return SuggestionsOut.model_validate(await suggestions.dismiss(card, number))

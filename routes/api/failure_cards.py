@@ -1,8 +1,9 @@
 """Failure cards: written, reviewed, used, and what repairs taught about them."""
 
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
-from fastapi import Depends, Path, Query, Response
+from fastapi import Depends, Path, Query, Request, Response
 
 from app.ids import Id
 from models.enums import ConfidenceLevel, FailureCardStatus, FailureMode, Severity, SubsystemCategory
@@ -29,10 +30,14 @@ from routes.api.duplicate_schemas import WrittenCardOut
 from routes.api.http import api_router
 from routes.api.problems import problems
 from routes.api.schemas import PageOut
+from routes.printing import card as printing
 from services.knowledge import access, cards, confidence, flags, lifecycle, versions
 from services.knowledge.cards import CardFilter
 
 router = api_router("/efi/failure-cards", tag="failure cards")
+
+
+PDF = {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}
 
 
 async def _load(failure_id: Annotated[Id, Path()]) -> FailureCard:
@@ -110,6 +115,17 @@ async def list_failure_cards(page: PageQuery, wanted: Annotated[CardFilter, Depe
 async def get_failure_card(card: CurrentCard, actor: CurrentActor, response: Response) -> CardOut:
     """The whole card. Its ETag is what an edit must send as If-Match."""
     return _shown(card, actor, response)
+
+
+@router.get(
+    "/{failure_id}/pdf",
+    responses=problems(404)
+    | {200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}}},
+    response_class=Response,
+)
+async def print_failure_card(card: CurrentCard, request: Request) -> Response:
+    """The card on paper: symptoms, diagnosis in numbered steps, repair, and a code that leads to its page."""
+    return await printing.answer(request, card, ZoneInfo("UTC"))
 
 
 @router.put("/{failure_id}", responses=problems(404, 409, 412, 428))

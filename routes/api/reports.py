@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Query, Response
 from pydantic import Field
-from starlette.requests import Request
 
 from models.enums import ConfidenceLevel, FailureCardStatus, SubsystemCategory
 from models.types import UtcDatetime
 from routes.api import csv_table
+from routes.api.csv_table import AsksForCsv
 from routes.api.http import api_router
 from routes.api.schemas import Out
 from services.knowledge import reports
@@ -82,26 +82,16 @@ class ConfidenceReportOut(Out):
     never_used_count: int
 
 
-@router.get(
-    "/confidence",
-    response_model=ConfidenceReportOut,
-    responses={200: {"content": {csv_table.MEDIA_TYPE: {"schema": {"type": "string"}}}}},
-)
+@router.get("/confidence", response_model=ConfidenceReportOut, responses=csv_table.RESPONSE)
 async def get_confidence_report(
-    request: Request,
+    as_csv: AsksForCsv,
     days: Annotated[int, Query(ge=1, le=366, description="The period: so many days back from now.")] = 30,
     threshold: Annotated[float, Query(ge=0, le=1, description="Of the lower bound of evidence.")] = 0.5,
-    file_format: Annotated[
-        Literal["json", "csv"] | None, Query(alias="format", description="By default what Accept asks for.")
-    ] = None,
 ) -> Any:
     """How far the knowledge can be trusted: cards by level, movers, cards losing trust, never used, by subsystem and
     by vehicle. As JSON or as one CSV table whose first column names the section."""
     report = await reports.confidence_report(days=days, threshold=threshold)
-    asks_for_csv = request.headers.get("accept", "").startswith(csv_table.MEDIA_TYPE)
-    if file_format == "csv" or (file_format is None and asks_for_csv):
-        return _as_csv(report)
-    return ConfidenceReportOut.model_validate(report)
+    return confidence_file(report) if as_csv else ConfidenceReportOut.model_validate(report)
 
 
 _SECTIONS = ("by_level", "by_subsystem", "by_vehicle", "gained", "lost", "weak", "falling", "never_used")
@@ -122,7 +112,8 @@ _COLUMNS = (
 )
 
 
-def _as_csv(report: ConfidenceReport) -> Response:
+def confidence_file(report: ConfidenceReport) -> Response:
+    """Every section of the report, one below the other; the first column names it."""
     filename = f"confidence-{report.generated_at:%Y-%m-%d}.csv"
     return csv_table.csv_response(("section", *_COLUMNS), _lines(report), filename)
 

@@ -1,6 +1,6 @@
-"""Administration: how far the knowledge is trusted, what happened and what failed, and the settings in force."""
+"""Administration: what happened and what failed, and the settings in force."""
 
-from functools import partial
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path
@@ -11,47 +11,20 @@ from app.ids import Id
 from models.enums import EventStatus
 from models.event import EfiEvent, EventType
 from routes.portal import render
-from routes.portal.charts import Bar
 from routes.portal.http import CurrentVisit, page_router, submit
-from routes.portal.tables import download, every
-from routes.portal.tickets import ticket_filter
 from routes.portal.visit import Visit, see_other
 from services.events import log
 from services.events.log import EventFilter
-from services.knowledge.reports import ConfidenceReport, confidence_report
-from services.repairs import tickets
 
 router = page_router()
 
-PERIODS = (7, 30, 90, 365)
-VEHICLES_SHOWN = 20
 EVENTS_SHOWN = 30
-
-
-@router.get("/confidence")
-async def show_confidence(visit: CurrentVisit) -> Response:
-    asked = visit.request.query_params.get("days", "")
-    days = int(asked) if asked in map(str, PERIODS) else 30
-    report = await confidence_report(days=days)
-    return visit.page(
-        "confidence.html",
-        report=report,
-        days=days,
-        periods=PERIODS,
-        levels=_levels(report),
-        subsystems=[(render.word(group.subsystem_category), group) for group in report.by_subsystem],
-        vehicles=[(f"{group.make} {group.model}", group) for group in report.by_vehicle[:VEHICLES_SHOWN]],
-    )
-
-
-def _levels(report: ConfidenceReport) -> list[Bar]:
-    return [Bar(render.word(group.level), group.cards, group.level, f"{group.cards:,}") for group in report.by_level]
 
 
 @router.get("/events")
 async def list_events(visit: CurrentVisit) -> Response:
     asked = visit.request.query_params
-    page = await log.list_events(_event_filter(visit), limit=EVENTS_SHOWN, after=asked.get("after"))
+    page = await log.list_events(event_filter(visit), limit=EVENTS_SHOWN, after=asked.get("after"))
     dead = await log.list_events(EventFilter(status=EventStatus.dead), limit=20)
     return visit.page(
         "events.html",
@@ -66,13 +39,9 @@ async def list_events(visit: CurrentVisit) -> Response:
     )
 
 
-def _event_filter(visit: Visit) -> EventFilter:
-    asked = visit.request.query_params
-    kind, state = asked.get("kind"), asked.get("state")
-    return EventFilter(
-        event_type=EventType(kind) if kind in list(EventType) else None,
-        status=EventStatus(state) if state in list(EventStatus) else None,
-    )
+def event_filter(visit: Visit) -> EventFilter:
+    """What the address asks for."""
+    return EventFilter(event_type=visit.asked(EventType, "kind"), status=visit.asked(EventStatus, "state"))
 
 
 async def _load(event_id: Annotated[Id, Path()]) -> EfiEvent:
@@ -107,56 +76,36 @@ async def discard(visit: CurrentVisit, event: CurrentEvent) -> Response:
 @router.get("/settings")
 async def show_settings(visit: CurrentVisit) -> Response:
     """What is set, secrets hidden, and how each part of the service does."""
+    conditions = await visit.request.app.state.service.conditions()
+    return visit.page("settings.html", settings=settings_in_force(visit), conditions=conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting by the name of its environment variable, its value as it may be shown."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+def settings_in_force(visit: Visit) -> list[Setting]:
+    """Every setting, secrets hidden."""
     settings = visit.settings
-    shown = [
-        (f"EFI_{name.upper()}", _value(getattr(settings, name)), field.description or "")
+    return [
+        Setting(f"EFI_{name.upper()}", _value(getattr(settings, name)), field.description or "")
         for name, field in type(settings).model_fields.items()
     ]
-    conditions = await visit.request.app.state.service.conditions()
-    return visit.page("settings.html", settings=shown, conditions=conditions)
 
 
 def _value(value: object) -> str:
     if isinstance(value, SecretStr):
         return render.text("settings.secret" if value.get_secret_value() else "settings.unset")
-    return str(value) if value != "" else render.text("settings.unset")
+    return _without_password(str(value)) if value != "" else render.text("settings.unset")
 
 
-@router.get("/tickets.csv")
-async def tickets_csv(visit: CurrentVisit) -> Response:
-    header = ("ticket_id", "created_at", "status", "priority", "title", "make", "model", "year", "codes", "technician")
-    rows = every(
-        partial(tickets.list_tickets, ticket_filter(visit)),
-        lambda one: (
-            one.id,
-            one.created_at.isoformat(),
-            one.status,
-            one.priority,
-            one.title,
-            one.vehicle_make,
-            one.vehicle_model,
-            one.vehicle_year,
-            one.error_codes_reported,
-            one.assigned_technician_name,
-        ),
-    )
-    return download("tickets", header, rows)
-
-
-@router.get("/events.csv")
-async def events_csv(visit: CurrentVisit) -> Response:
-    header = ("event_id", "created_at", "event_type", "subject_id", "status", "attempts", "actor", "error")
-    rows = every(
-        partial(log.list_events, _event_filter(visit)),
-        lambda one: (
-            one.id,
-            one.created_at.isoformat(),
-            one.event_type,
-            one.subject_id,
-            one.status,
-            one.attempts,
-            one.actor.id,
-            one.error,
-        ),
-    )
-    return download("events", header, rows)
+def _without_password(value: str) -> str:
+    """Addresses may carry the account that they are reached with."""
+    place, at, host = value.rpartition("@")
+    scheme, separator, _ = place.partition("://")
+    return f"{scheme}://…@{host}" if at and separator else value

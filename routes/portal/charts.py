@@ -1,13 +1,15 @@
 """Charts, drawn as SVG: no script, and every number that they show stands in the page as text as well."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from markupsafe import Markup
 
 BAR_HEIGHT = 26
-WIDTH = 640
-LABEL_WIDTH = 150
+WIDTH = 420
+"""Wide enough for a table's column, and so narrow that a phone shows its words in a size that can be read."""
+LABEL_WIDTH = 110
 VALUE_WIDTH = 60
 NOTABLE = 0.005
 """Moves of a probability below half a point are not shown."""
@@ -23,10 +25,29 @@ class Bar:
     shown: str = ""
 
 
-def bars(title: str, entries: Sequence[Bar]) -> Markup:
-    """Horizontal bars from zero, the largest as long as there is room."""
-    top = max((entry.value for entry in entries), default=0) or 1
-    room = WIDTH - LABEL_WIDTH - VALUE_WIDTH
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One upright bar, put together of parts from the bottom up: the class of each part's colour, and its value."""
+
+    label: str
+    parts: Sequence[tuple[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """What came true (`share`, with its interval) of `count` cases that were foretold with this mean probability."""
+
+    mean: float
+    share: float
+    low: float
+    high: float
+    count: int
+
+
+def bars(title: str, entries: Sequence[Bar], *, top: float = 0.0, value_width: int = VALUE_WIDTH) -> Markup:
+    """Horizontal bars from zero to `top`, by default the largest value; what they show needs `value_width`."""
+    top = top or max((entry.value for entry in entries), default=0) or 1
+    room = WIDTH - LABEL_WIDTH - value_width
     drawn = Markup("").join(
         Markup(
             '<text x="{}" y="{}" class="label">{}</text><rect x="{}" y="{}" width="{}" height="{}" class="bar {}"/>'
@@ -60,17 +81,84 @@ def line(title: str, points: Sequence[tuple[str, float]], *, top: float = 1.0) -
         for n, (_, value) in enumerate(points)
     ]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    grid = Markup("").join(
+    grid = _steps(left, width - 10, 10, floor, lambda part: f"{top * part:.0%}")
+    ends = _ends(left, width - 10, height - 4, points[0][0], points[-1][0])
+    return _picture(title, width, height, grid + Markup('<polyline points="{}" class="line"/>').format(path) + ends)
+
+
+def _steps(left: float, right: float, top: float, floor: float, label: Callable[[float], str]) -> Markup:
+    """Lines across at nothing, half and all, with what they stand for."""
+    return Markup("").join(
         Markup(
             '<line x1="{}" x2="{}" y1="{}" y2="{}" class="grid"/><text x="{}" y="{}" class="label">{}</text>'
-        ).format(left, width - 10, y, y, left - 6, y + 4, f"{top * part:.0%}")
+        ).format(left, right, y, y, left - 6, y + 4, label(part))
         for part in (0, 0.5, 1)
-        for y in (round(10 + (floor - 10) * (1 - part), 1),)
+        for y in (round(top + (floor - top) * (1 - part), 1),)
     )
-    ends = Markup('<text x="{}" y="{}">{}</text><text x="{}" y="{}" class="label">{}</text>').format(
-        left, height - 4, points[0][0], width - 10, height - 4, points[-1][0]
+
+
+def _ends(left: float, right: float, y: float, first: str, last: str) -> Markup:
+    return Markup('<text x="{}" y="{}">{}</text><text x="{}" y="{}" class="label">{}</text>').format(
+        left, y, first, right, y, last
     )
-    return _picture(title, width, height, grid + Markup('<polyline points="{}" class="line"/>').format(path) + ends)
+
+
+def columns(title: str, entries: Sequence[Column]) -> Markup:
+    """Upright bars of counts side by side; the first and the last carry their label."""
+    height, left, bottom = 180, 40, 24
+    highest = max((sum(value for _, value in entry.parts) for entry in entries), default=0)
+    top = max(2 * ceil(highest / 2), 2)  # so that half of it is a count, too
+    room, step = height - bottom - 10, (WIDTH - left) / max(len(entries), 1)
+    drawn = _steps(left, WIDTH, 10, height - bottom, lambda part: f"{top * part:.0f}")
+    for number, entry in enumerate(entries):
+        floor = float(height - bottom)
+        for kind, value in entry.parts:
+            tall = room * value / top
+            floor -= tall
+            drawn += Markup('<rect x="{}" y="{}" width="{}" height="{}" class="bar {}"/>').format(
+                round(left + step * (number + 0.15), 1), round(floor, 1), round(step * 0.7, 1), round(tall, 1), kind
+            )
+    if entries:
+        drawn += _ends(left, WIDTH, height - 4, entries[0].label, entries[-1].label)
+    return _picture(title, WIDTH, height, drawn)
+
+
+def swatch(kind: str) -> Markup:
+    """A colour of a chart, for the word beside it."""
+    return Markup(
+        '<svg class="swatch" viewBox="0 0 12 12" aria-hidden="true"><rect width="12" height="12" class="bar {}"/></svg>'
+    ).format(kind)
+
+
+def reliability(title: str, across: str, upwards: str, observed: Sequence[Foretold]) -> Markup:
+    """What came true against what was foretold, both from 0 to 1; on the broken line probabilities mean what they say.
+
+    The area of a dot grows with its cases, whose number stands beside it.
+    """
+    left, top, size = 52, 32, 300
+    floor = top + size
+    drawn = _steps(left, left + size, top, floor, lambda part: f"{part:.0%}")
+    for part in (0, 0.5, 1):
+        drawn += Markup('<text x="{}" y="{}" class="middle">{}</text>').format(
+            left + size * part, floor + 16, f"{part:.0%}"
+        )
+    drawn += Markup('<line x1="{}" y1="{}" x2="{}" y2="{}" class="ideal"/>').format(left, floor, left + size, top)
+    most = max((one.count for one in observed), default=1)
+    for one in observed:
+        x, y, low, high = (
+            round(place, 1)
+            for place in (left + size * one.mean, *(floor - size * value for value in (one.share, one.low, one.high)))
+        )
+        drawn += Markup(
+            '<line x1="{x}" x2="{x}" y1="{low}" y2="{high}" class="range"/><circle cx="{x}" cy="{y}" r="{r}" '
+            'class="dot"/><text x="{beside}" y="{y}">{count}</text>'
+        ).format(
+            x=x, y=y, low=low, high=high, r=round(3 + 6 * (one.count / most) ** 0.5, 1), beside=x + 11, count=one.count
+        )
+    drawn += Markup('<text x="{}" y="{}" class="middle">{}</text><text x="0" y="12">{}</text>').format(
+        left + size / 2, floor + 34, across, upwards
+    )
+    return _picture(title, left + size + 40, floor + 40, drawn)
 
 
 def interval(mean: float, low: float, high: float, title: str) -> Markup:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from app.errors import EfiError
+from routes.portal import render
 
 M = TypeVar("M", bound=BaseModel)
 CSRF_FIELD = "csrf_token"
@@ -102,7 +103,9 @@ class Form:
 
 
 def _said(fault: Mapping[str, Any]) -> str:
-    """The rule without the engine's way of announcing it."""
+    """The rule without the engine's way of announcing it; an expression says nothing to people."""
+    if fault["type"] == "string_pattern_mismatch":
+        return render.text("form.pattern")
     return str(fault["msg"]).removeprefix("Value error, ").replace("String should", "should").replace("Input ", "")
 
 

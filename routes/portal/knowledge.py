@@ -13,6 +13,7 @@ from matching import Candidate, Case
 from models.enums import FailureCardStatus, SubsystemCategory
 from models.failure_card import FailureCard
 from routes.portal.http import CurrentVisit, page_router
+from routes.printing import card as printing
 from services.diagnosis import duplicates, matches
 from services.diagnosis.duplicates import NearDuplicate
 from services.diagnosis.matches import MatchOptions
@@ -23,8 +24,10 @@ from services.knowledge.cards import CardFilter
 router = page_router()
 
 FOUND = 30
+PAGES = 10
+"""Of what a question finds: beyond, another question leads further."""
 VARIANTS_SHOWN = 30
-VERSIONS_SHOWN = 50
+VERSIONS_SHOWN = 10
 LONGEST_QUERY = 500
 STAFF = (Role.technician, Role.expert, Role.admin)
 E = TypeVar("E", bound=StrEnum)
@@ -44,15 +47,16 @@ async def knowledge(visit: CurrentVisit) -> Response:
     query = asked.get("q", "").strip()[:LONGEST_QUERY]
     every_state = sees_every_card(visit.actor)
     subsystem = _member(SubsystemCategory, asked.get("subsystem"))
-    values: dict[str, object] = {"query": query, "subsystem": subsystem or "", "every_state": every_state, "state": ""}
-    values |= {"subsystems": list(SubsystemCategory), "states": list(FailureCardStatus)}
+    state = _member(FailureCardStatus, asked.get("state")) if every_state else None
+    values: dict[str, object] = {"query": query, "subsystem": subsystem or "", "every_state": every_state}
+    values |= {"state": state or "", "subsystems": list(SubsystemCategory), "states": list(FailureCardStatus)}
     if query:
-        found = await _search(query, subsystem, drafts=every_state)
+        place = min(_number(asked.get("page"), 1), PAGES)
+        found, more = await search(query, subsystem, state, drafts=every_state, place=place)
+        values |= {"first": (place - 1) * FOUND + 1, "following": place + 1 if more and place < PAGES else None}
         return visit.page("knowledge.html", found=found, cards=[], next=None, **values)
-    state = _member(FailureCardStatus, asked.get("state"))
     wanted = CardFilter(status=state, subsystem_category=subsystem)
     page = await cards.list_cards(wanted, limit=FOUND, after=asked.get("after"))
-    values["state"] = state or ""
     return visit.page("knowledge.html", found=[], cards=page.items, next=page.next, **values)
 
 
@@ -60,10 +64,24 @@ def _member(kind: type[E], value: str | None) -> E | None:
     return kind(value) if value in list(kind) else None
 
 
-async def _search(query: str, subsystem: SubsystemCategory | None, *, drafts: bool) -> list[Candidate]:
-    case = Case(text=query, subsystem=subsystem)
-    matched = await matches.match(case, MatchOptions(limit=FOUND, include_drafts=drafts))
-    return list(matched.result.candidates)
+async def search(
+    query: str,
+    subsystem: SubsystemCategory | None = None,
+    state: FailureCardStatus | None = None,
+    *,
+    drafts: bool,
+    place: int = 1,
+) -> tuple[list[Candidate], bool]:
+    """One page of the cards that answer a question, best first, and whether there are more."""
+    drafts = drafts and state is not FailureCardStatus.approved
+    # Those of one state are picked out of what is found: as many are asked for as all pages hold.
+    limit = FOUND * (place if state in (None, FailureCardStatus.approved) else PAGES) + 1
+    options = MatchOptions(limit=limit, include_drafts=drafts)
+    found = list((await matches.match(Case(text=query, subsystem=subsystem), options)).result.candidates)
+    if state is not None:
+        states = await cards.states_of([one.card_id for one in found])
+        found = [one for one in found if states.get(one.card_id) is state]
+    return found[(place - 1) * FOUND : place * FOUND], len(found) > place * FOUND
 
 
 @router.get("/cards/{card_id}")
@@ -77,7 +95,7 @@ async def show_card(visit: CurrentVisit, card: CurrentCard) -> Response:
         near=await near_duplicates(card) if undecided else None,
         mergeable=card.status is not FailureCardStatus.deprecated and is_curator(visit.actor),
         everywhere=everywhere,
-        by_variant=[one for one in by_variant if one.outcomes][:VARIANTS_SHOWN],
+        by_variant=[one for one in by_variant if one.outcomes or one.ruled_out][:VARIANTS_SHOWN],
         editable=card.status is not FailureCardStatus.deprecated and (is_curator(visit.actor) or own_draft),
         history=await versions.list_versions(card.id, limit=VERSIONS_SHOWN) if visit.has(*STAFF) else None,
     )
@@ -91,6 +109,19 @@ async def near_duplicates(card: FailureCard) -> list[NearDuplicate]:
         return []
 
 
+@router.get("/cards/{card_id}/pdf")
+async def print_card(visit: CurrentVisit, card: CurrentCard) -> Response:
+    """The card on paper."""
+    return await printing.answer(visit.request, card, visit.zone)
+
+
+@router.get("/cards/{card_id}/versions")
+async def list_versions(visit: CurrentVisit, card: CurrentCard) -> Response:
+    """The whole history, page by page."""
+    page = await versions.list_versions(card.id, after=visit.request.query_params.get("after"))
+    return visit.page("versions.html", card=card, versions=page.items, next=page.next)
+
+
 @router.get("/cards/{card_id}/compare")
 async def compare(visit: CurrentVisit, card: CurrentCard) -> Response:
     """What changed between two versions; by default with the last change."""
@@ -101,4 +132,4 @@ async def compare(visit: CurrentVisit, card: CurrentCard) -> Response:
 
 
 def _number(given: str | None, default: int) -> int:
-    return int(given) if given and given.isascii() and given.isdigit() and len(given) < 7 else default
+    return max(1, int(given)) if given and given.isascii() and given.isdigit() and len(given) < 7 else default

@@ -12,11 +12,12 @@ from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from app.errors import Conflict, Invalid
+from app.ids import PREFIXES
 from models.failure_card import CardContent, FailureCard
 from models.types import ShortText
 from routes.portal import render
 from routes.portal.http import CurrentVisit, page_router, submit
-from routes.portal.knowledge import CurrentCard, near_duplicates
+from routes.portal.knowledge import LONGEST_QUERY, CurrentCard, near_duplicates, search
 from routes.portal.visit import Visit, own_path, see_other
 from services.knowledge import merging
 from services.knowledge.access import load_visible
@@ -55,7 +56,10 @@ class Choice:
 @router.get("/cards/{card_id}/merge")
 async def choose(visit: CurrentVisit, card: CurrentCard) -> Response:
     """The cards that it could be merged into; with `into`, both side by side."""
-    into = visit.request.query_params.get("into", "").strip()
+    asked = visit.request.query_params
+    into = asked.get("into", "").strip()
+    if (query := asked.get("q", "").strip()).startswith(f"{PREFIXES['card']}_"):
+        into = query
     if not into:
         return await _candidates(visit, card)
     try:
@@ -97,7 +101,16 @@ async def merge(visit: CurrentVisit, card: CurrentCard) -> Response:
 
 
 async def _candidates(visit: Visit, card: FailureCard) -> Response:
-    return visit.page("merge_into.html", card=card, near=await near_duplicates(card), back=_back(visit, card))
+    query = visit.request.query_params.get("q", "").strip()[:LONGEST_QUERY]
+    found, _ = await search(query, drafts=True) if query else ([], False)
+    return visit.page(
+        "merge_into.html",
+        card=card,
+        near=await near_duplicates(card),
+        back=_back(visit, card),
+        query=query,
+        found=[one for one in found if one.card_id != card.id],
+    )
 
 
 def _page(visit: Visit, card: FailureCard, kept: FailureCard) -> Response:

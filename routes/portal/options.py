@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from models.failure_card import ConfidenceChange
 from models.part import Part, PartUsage
@@ -39,6 +40,6 @@ def pieces(usage: Iterable[PartUsage]) -> Options:
     return [(one.id, f"{one.part_name} × {outstanding(one)}") for one in usage]
 
 
-def course(changes: Sequence[ConfidenceChange]) -> list[tuple[str, float]]:
-    """The confidence score after each change, with its day."""
-    return [(f"{one.timestamp:%d %b %Y}", one.new_score) for one in changes]
+def course(changes: Sequence[ConfidenceChange], zone: ZoneInfo) -> list[tuple[str, float]]:
+    """The confidence score after each change, with its day in the visitor's time zone."""
+    return [(f"{one.timestamp.astimezone(zone):%d %b %Y}", one.new_score) for one in changes]

@@ -1,6 +1,5 @@
 """Accounts, sites and organisations, as admins keep them."""
 
-from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Path
@@ -13,7 +12,7 @@ from models.account import Organisation, OrganisationContent, Site, SiteContent,
 from routes.portal import render
 from routes.portal.forms import Form, read
 from routes.portal.http import CurrentVisit, page_router, submit
-from routes.portal.tables import download, every
+from routes.portal.picking import entries, looking, offer, settle
 from routes.portal.visit import Visit, see_other
 from services.accounts import directory, users
 from services.paging import MAX_LIMIT
@@ -39,25 +38,6 @@ async def list_users(visit: CurrentVisit) -> Response:
     return visit.page("users.html", users=page.items, next=page.next)
 
 
-@router.get("/users.csv")
-async def users_csv() -> Response:
-    header = ("user_id", "email", "name", "roles", "organisation_id", "site_ids", "active", "last_login_at")
-    rows = every(
-        partial(users.list_users),
-        lambda one: (
-            one.id,
-            one.email,
-            one.name,
-            one.roles,
-            one.organisation_id,
-            one.site_ids,
-            one.active,
-            one.last_login_at.isoformat() if one.last_login_at else "",
-        ),
-    )
-    return download("users", header, rows)
-
-
 @router.get("/users/new")
 async def new_user(visit: CurrentVisit) -> Response:
     return await _page(visit, None)
@@ -66,8 +46,11 @@ async def new_user(visit: CurrentVisit) -> Response:
 @router.post("/users/new")
 async def create_user(visit: CurrentVisit) -> Response:
     form = visit.form
+    if looking(form):
+        return await _page(visit, None)
 
     async def work() -> Response:
+        await settle(form, "organisation_id", entries(visit, Organisation))
         content = read(UserContent, _values(form))
         password = form.values.get("password", [""])[-1]
         if len(password) < users.SHORTEST_PASSWORD:
@@ -88,6 +71,8 @@ async def edit_user(visit: CurrentVisit, user: CurrentUser) -> Response:
     """Change the account, open or close it, or give it a new password: one form, told apart by its button."""
     form = visit.form
     step = form.get("step")
+    if looking(form):
+        return await _page(visit, user)
 
     async def work() -> Response:
         fresh = await users.get(user.id)
@@ -96,6 +81,7 @@ async def edit_user(visit: CurrentVisit, user: CurrentUser) -> Response:
         elif step == "password":
             await users.set_password(fresh, form.values.get("password", [""])[-1])
         else:
+            await settle(form, "organisation_id", entries(visit, Organisation))
             content = read(UserContent, _values(form))
             await users.edit(fresh, content.model_dump(), revision=form.revision() or 0)
         return see_other("/users")
@@ -117,12 +103,20 @@ def _values(form: Form) -> dict[str, object]:
 
 
 async def _page(visit: Visit, user: User | None) -> Response:
+    chosen = {
+        "site_ids": user.site_ids if user else [],
+        "organisation_id": [user.organisation_id] if user and user.organisation_id else [],
+    }
+    kinds = {"site_ids": Site, "organisation_id": Organisation}
+    offers = {
+        name: await offer(visit.form, name, entries(visit, kind), chosen=chosen[name]) for name, kind in kinds.items()
+    }
     return visit.page(
         "user.html",
         user=user,
         roles=list(Role),
-        sites=(await directory.list_entries(Site, visit.actor, limit=MAX_LIMIT)).items,
-        organisations=(await directory.list_entries(Organisation, visit.actor, limit=MAX_LIMIT)).items,
+        sites=offers["site_ids"],
+        organisations=offers["organisation_id"],
         shortest=users.SHORTEST_PASSWORD,
     )
 

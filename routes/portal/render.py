@@ -1,4 +1,4 @@
-"""Templates, the catalogue of texts, and how dates, ages and shares are written."""
+"""Templates, and how dates and ages are written in them."""
 
 import hashlib
 import secrets
@@ -10,14 +10,14 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from app import clock
 from app.security import Role
-from routes.portal import charts, options, trees
+from routes.portal import charts, diffs, options, trees
+from routes.texts import share, text, word
 
 HERE = Path(__file__).parent
 HEADERS = {
@@ -35,6 +35,7 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("reviews", "/reviews", frozenset({Role.expert, Role.admin})),
     ("knowledge", "/knowledge", frozenset({Role.technician, Role.expert, Role.admin, Role.oem, Role.manufacturer})),
     ("confidence", "/confidence", frozenset({Role.expert, Role.admin})),
+    ("health", "/health", frozenset({Role.expert, Role.admin})),
     ("events", "/events", frozenset({Role.admin})),
     ("users", "/users", frozenset({Role.admin})),
     ("sites", "/sites", frozenset({Role.admin})),
@@ -42,31 +43,6 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("messages", "/messages", frozenset(Role) - {Role.service}),
 )
 """What stands at the top of every page, and for whom."""
-
-
-@cache
-def _texts() -> dict[str, str]:
-    """The catalogue, flat: `ticket.title` names `title` under `ticket`."""
-    with (HERE / "texts.yaml").open(encoding="utf-8") as file:
-        return dict(_flat("", yaml.safe_load(file)))
-
-
-def _flat(prefix: str, entries: Mapping[str, Any]) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for name, value in entries.items():
-        found += _flat(f"{prefix}{name}.", value) if isinstance(value, dict) else [(f"{prefix}{name}", str(value))]
-    return found
-
-
-def text(key: str, **values: Any) -> str:
-    """A text of the catalogue. A key that it lacks is a mistake in the program."""
-    found = _texts()[key]
-    return found.format_map(values) if values else found
-
-
-def word(value: Any) -> str:
-    """A value of a closed vocabulary in plain words."""
-    return _texts().get(f"word.{value}") or str(value).replace("_", " ")
 
 
 def words(values: Iterable[Any]) -> list[tuple[str, str]]:
@@ -100,15 +76,6 @@ def ago(instant: datetime) -> str:
 def until(instant: datetime, now: datetime | None = None) -> str:
     """How long from now, in one unit."""
     return age(now or clock.now(), instant)
-
-
-def share(value: float | None) -> str:
-    """A number from 0 to 1 in per cent."""
-    if value is None:
-        return "–"
-    if 0.995 <= value < 1:
-        return ">\u00a099\u00a0%"
-    return "<\u00a01\u00a0%" if 0 < value < 0.005 else f"{value * 100:.0f}\u00a0%"
 
 
 @pass_context
@@ -175,6 +142,7 @@ def _environment() -> Environment:
         "once": once,
         "asset": asset,
         "charts": charts,
+        "diffs": diffs,
         "options": options,
         "words": words,
         "trees": trees,

@@ -25,6 +25,7 @@ from services.knowledge.access import load_visible
 from services.knowledge.network import conflicts
 from services.repairs import actions
 from services.repairs.visibility import load_visible as load_ticket
+from services.workflows.drafting import suggestions
 
 router = page_router()
 
@@ -60,6 +61,9 @@ async def _page(visit: Visit, review: Review) -> Response:
         ticket=await _ticket(card),
         action=await _action(card),
         incoming=await conflicts.comparison_of(review) if review.open else None,
+        made=await suggestions.latest(card.id) if review.open else None,
+        # As the checks of one repair gave it, and nobody has worked on it since.
+        drafted_tree=card.diagnostic_tree is not None and card.source_action_id is not None and card.version == 1,
         near=await near_duplicates(card) if review.open else [],
         holder=await _name(review.claimed_by) if _claimed(review) else "",
         mine=review.claimed_by == visit.actor.id and _claimed(review),
@@ -112,7 +116,11 @@ async def _change(visit: Visit, review: Review, change: Callable[[Review], Await
 
 
 async def _again(visit: Visit, review_id: str) -> Response:
-    return await _page(visit, await reviews.get(review_id))
+    """The review as it stands now, and why nothing was done: who holds it stands below, by name."""
+    review = await reviews.get(review_id)
+    if _claimed(review) and review.claimed_by != visit.actor.id:
+        visit.form.notice = render.text("review.not_done")
+    return await _page(visit, review)
 
 
 def _claimed(review: Review) -> bool:

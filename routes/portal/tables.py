@@ -2,57 +2,102 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
 
 from starlette.responses import Response, StreamingResponse
 
 from app.errors import Invalid
-from models.record import Record
-from services.paging import MAX_LIMIT, Page
+from routes.api.csv_table import MEDIA_TYPE, cell
+from services.paging import MAX_LIMIT
 
-R = TypeVar("R", bound=Record)
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+T = TypeVar("T")
 MAX_ROWS_OUT = 50_000
+Read = str | Callable[[Any], Any]
+"""Where a column stands in an entry: the path of an attribute, empty where the way there ends; or what works it out."""
 
 
-def download(name: str, header: Sequence[str], rows: AsyncIterator[Sequence[Any]]) -> Response:
-    """A CSV file (RFC 4180, UTF-8), sent as it is read."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return StreamingResponse(_lines(header, rows), media_type="text/csv; charset=utf-8", headers=headers)
+class Listed(Protocol[T]):
+    """One page of a list."""
+
+    @property
+    def items(self) -> Sequence[T]: ...
+
+    @property
+    def next(self) -> str | None: ...
 
 
-async def every(
-    list_page: Callable[..., Awaitable[Page[R]]], row: Callable[[R], Sequence[Any]]
-) -> AsyncIterator[Sequence[Any]]:
-    """A row of each document of a paged list, up to MAX_ROWS_OUT."""
-    after, count = None, 0
-    while count < MAX_ROWS_OUT:
-        page = await list_page(limit=MAX_LIMIT, after=after)
-        for document in page.items:
-            yield row(document)
-        count += len(page.items)
-        if (after := page.next) is None:
-            return
+class Table(Generic[T]):
+    """What the file of a list holds. Columns whose name is another than the attribute's come first, in `read`."""
+
+    def __init__(self, name: str, /, *same: str, **read: Read) -> None:
+        self.name = name
+        self.columns = {**read, **{attribute: attribute for attribute in same}}
+        self._read = [_reader(how) for how in self.columns.values()]
+
+    def file(self, *lists: Callable[..., Awaitable[Listed[T]]]) -> Response:
+        """The whole of paged lists, one after the other, up to MAX_ROWS_OUT rows, sent as it is read."""
+        return self._download(_every(lists))
+
+    def file_of(self, entries: Iterable[T]) -> Response:
+        """What is at hand already."""
+
+        async def given() -> AsyncIterator[T]:
+            for entry in entries:
+                yield entry
+
+        return self._download(given())
+
+    def _download(self, entries: AsyncIterator[T]) -> Response:
+        headers = {"Content-Disposition": f'attachment; filename="{self.name}.csv"'}
+        return StreamingResponse(self._lines(entries), media_type=f"{MEDIA_TYPE}; charset=utf-8", headers=headers)
+
+    async def _lines(self, entries: AsyncIterator[T]) -> AsyncIterator[str]:
+        yield line(list(self.columns))
+        async for entry in entries:
+            yield line([read(entry) for read in self._read])
 
 
-async def _lines(header: Sequence[str], rows: AsyncIterator[Sequence[Any]]) -> AsyncIterator[str]:
-    yield _line(header)
-    async for row in rows:
-        yield _line(row)
+def _reader(how: Read) -> Callable[[Any], Any]:
+    if not isinstance(how, str):
+        return how
+    names = how.split(".")
+
+    def read(entry: Any) -> Any:
+        for name in names:
+            if entry is None:
+                break
+            entry = getattr(entry, name)
+        return entry
+
+    return read
 
 
-def _line(cells: Sequence[Any]) -> str:
+async def _every(lists: Iterable[Callable[..., Awaitable[Listed[T]]]]) -> AsyncIterator[T]:
+    count = 0
+    for list_page in lists:
+        after = None
+        while count < MAX_ROWS_OUT:
+            page = await list_page(limit=MAX_LIMIT, after=after)
+            for entry in page.items:
+                yield entry
+            count += len(page.items)
+            if (after := page.next) is None:
+                break
+
+
+def line(cells: Iterable[Any]) -> str:
+    """One row of a CSV (RFC 4180) in which no cell runs as a formula."""
     buffer = io.StringIO()
-    csv.writer(buffer).writerow([_cell(cell) for cell in cells])
+    csv.writer(buffer).writerow([cell(_plain(value)) for value in cells])
     return buffer.getvalue()
 
 
-def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula is marked as text."""
-    if isinstance(value, list | tuple):
-        value = " ".join(map(str, value))
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def rows_of(content: str, *, columns: frozenset[str], most: int) -> list[dict[str, str]]:

@@ -1,7 +1,7 @@
 """Tickets: taking one in, and the page on which everything about one stands."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -17,13 +17,12 @@ from models.enums import Priority, TicketCategory, TicketStatus, VehicleType
 from models.part import Part, PartUsage
 from models.technician_action import TechnicianAction
 from models.ticket import Ticket, TicketContent
-from routes.portal import render
+from routes.portal import options, render
 from routes.portal.forms import Form, read
 from routes.portal.http import CurrentVisit, page_router, submit
+from routes.portal.picking import FEW, Offer, entries, fleet, looking, offer, settle, shelf
 from routes.portal.uploads import Uploads
 from routes.portal.visit import Visit, see_other
-from services.accounts import directory, vehicles
-from services.accounts.vehicles import VehicleFilter
 from services.diagnosis import likely_causes, matches
 from services.diagnosis.guided import sessions
 from services.diagnosis.matches import DEFAULT_SCORER, Matched, MatchOptions
@@ -37,7 +36,6 @@ from services.repairs.visibility import load_visible, works_at
 router = page_router()
 
 STAFF = (Role.technician, Role.expert, Role.admin)
-STOCK_LISTED = 200
 DIAGNOSES_LISTED = 10
 PHOTOS_SHOWN = 8
 PREFERRED_SCORER = "calibrated"
@@ -79,7 +77,12 @@ async def create_ticket(visit: CurrentVisit) -> Response:
     form = visit.form
     uploads = Uploads(visit)
 
+    if looking(form):
+        return await _new_ticket(visit)
+
     async def work() -> Response:
+        await settle(form, "vehicle_id", fleet(visit))
+        await settle(form, "site_id", entries(visit, Site))
         content = read(TicketContent, ticket_values(form))
         ticket = await tickets.create(content, site_id=form.get("site_id") or None)
         await uploads.attach(ticket)
@@ -96,13 +99,11 @@ def ticket_values(form: Form) -> dict[str, object]:
 
 
 async def _new_ticket(visit: Visit) -> Response:
-    fleet = await vehicles.list_vehicles(VehicleFilter(is_catalogue=False), visit.actor, limit=200)
-    sites = (await directory.list_entries(Site, visit.actor, limit=200)).items
-    own = [site for site in sites if works_at(visit.actor, site.id)]
+    sites = await offer(visit.form, "site_id", entries(visit, Site))
     return visit.page(
         "ticket_new.html",
-        vehicles=fleet.items,
-        sites=own,
+        vehicles=await offer(visit.form, "vehicle_id", fleet(visit)),
+        sites=sites if len(sites.options) > 1 or not sites.every else None,
         categories=list(TicketCategory),
         priorities=list(Priority),
         vehicle_types=list(VehicleType),
@@ -140,7 +141,7 @@ async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
         actions=await actions_on(ticket) if works else [],
         usage=await parts_of(ticket) if works else [],
         outstanding=usage.outstanding,
-        stock=await stock_for(ticket) if works else [],
+        shelf=await _shelf(visit, ticket) if works else None,
         photos=gallery.items,
         more_photos=gallery.next is not None,
         removable=photos.removable(gallery.items),
@@ -170,22 +171,27 @@ async def parts_of(ticket: Ticket) -> list[PartUsage]:
     return (await usage.list_usage(ticket_id=ticket.id, limit=100)).items
 
 
-async def stock_for(ticket: Ticket, suspected: Iterable[str] = ()) -> list[tuple[Part, bool]]:
-    """Parts on hand at the ticket's site, those first that its cards or other `suspected` ones ask for."""
+async def stock_for(ticket: Ticket, suspected: Iterable[str] = ()) -> list[Part]:
+    """Parts on hand at the ticket's site that its cards or other `suspected` ones ask for."""
     if ticket.site_id is None:
         return []
-    on_hand = [
-        part
-        for part in (await stock.list_parts(site_id=ticket.site_id, limit=STOCK_LISTED)).items
-        if part.quantity_on_hand > 0
-    ]
     cards = [ticket.selected_failure_card, *ticket.suggested_failure_cards, *suspected]
     wanted = await required_parts(card_id for card_id in cards if card_id is not None)
-    names = {name.casefold() for parts in wanted.values() for one in parts for name in (one.part_number, one.part_name)}
-    marked = [
-        (part, not names.isdisjoint({part.part_number.casefold(), part.part_name.casefold()})) for part in on_hand
-    ]
-    return sorted(marked, key=lambda pair: (not pair[1], pair[0].part_name.casefold()))
+    names = {name for parts in wanted.values() for one in parts for name in (one.part_number, one.part_name)}
+    return sorted(await stock.on_hand(names, site_id=ticket.site_id), key=lambda part: part.part_name.casefold())
+
+
+async def _shelf(visit: Visit, ticket: Ticket) -> Offer | None:
+    """What can be taken for the ticket, first what its cards ask for; None where nothing is on hand."""
+    if ticket.site_id is None:
+        return None
+    wanted = await stock_for(ticket)
+    shown = await offer(visit.form, "part_id", shelf(ticket.site_id))
+    if shown.every and not shown.options:
+        return None
+    first = options.parts((part, True) for part in wanted[:FEW])
+    ids = {key for key, _ in first}
+    return replace(shown, options=[*first, *(pair for pair in shown.options if pair[0] not in ids)])
 
 
 def changed_since(ticket: Ticket, form: Form) -> str:

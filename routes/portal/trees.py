@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from models.failure_card import DiagnosticNode, DiagnosticTree
+from services.knowledge.diagnostic_tree import answers, decides_at_once
 
 BOX_WIDTH, BOX_HEIGHT = 330, 44
 INDENT, GAP = 46, 10
@@ -39,29 +40,6 @@ def drawing(tree: DiagnosticTree, title: str, yes: str, no: str) -> Markup:
     ).format(w=width, h=height, title=title, all=drawn)
 
 
-def answers(node: DiagnosticNode) -> list[tuple[str, str | None, str | None, bool]]:
-    """Where each answer leads: (yes or no, next node, verdict, whether the verdict confirms).
-
-    The verdict of a node belongs to the answer without a branch; a leaf with one verdict needs no answer.
-    """
-    found: list[tuple[str, str | None, str | None, bool]] = []
-    confirms, hands_over = node.leads_to_root_cause, node.hands_over_to
-    for answer, target in (("yes", node.if_yes), ("no", node.if_no)):
-        if target is not None:
-            found.append((answer, target, None, False))
-        elif confirms and hands_over:
-            found.append((answer, None, confirms if answer == "yes" else hands_over, answer == "yes"))
-        elif verdict := confirms or hands_over:
-            found.append((answer, None, verdict, bool(confirms)))
-    return found
-
-
-def _decides_at_once(node: DiagnosticNode) -> bool:
-    """A leaf with one verdict: whatever the answer, reaching it decides."""
-    verdicts = bool(node.leads_to_root_cause) + bool(node.hands_over_to)
-    return node.if_yes is None and node.if_no is None and verdicts == 1
-
-
 def _rows(tree: DiagnosticTree, words: dict[str, str]) -> Iterator[_Row]:
     nodes = {node.node_id: node for node in tree.nodes}
     drawn: set[str] = set()
@@ -78,9 +56,9 @@ def _rows(tree: DiagnosticTree, words: dict[str, str]) -> Iterator[_Row]:
             continue
         drawn.add(node_id)
         node = nodes[node_id]
-        leads = answers(node)[:1] if _decides_at_once(node) else answers(node)
+        leads = answers(node)[:1] if decides_at_once(node) else answers(node)
         for answer, target, verdict, confirms in reversed(leads):
-            said = "" if _decides_at_once(node) else words[answer]
+            said = "" if decides_at_once(node) else words[answer]
             kind = "question" if target else "confirms" if confirms else "hands-over"
             label = _asked(nodes[target]) if target else verdict or ""
             waiting.append((target, _Row(label, kind, row.depth + 1, place - 1, said)))

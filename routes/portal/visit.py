@@ -11,8 +11,9 @@ import secrets
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -23,6 +24,7 @@ from app.settings import Settings
 from routes.portal import render
 from routes.portal.forms import Form
 
+E = TypeVar("E", bound=StrEnum)
 SESSION_COOKIE = "efi_session"
 VISITOR_COOKIE = "efi_visitor"
 ZONE_COOKIE = "efi_zone"
@@ -85,6 +87,16 @@ class Visit:
     def _token(self) -> bytes:
         message = f"csrf\0{self.secret}".encode()
         return hmac.digest(self.settings.signing_key().encode(), message, "sha256")
+
+    def asked(self, kind: type[E], name: str) -> E | None:
+        """The member of a closed vocabulary that the address names; None for none, and for what is none of it."""
+        given = self.request.query_params.get(name)
+        return kind(given) if given in list(kind) else None
+
+    @property
+    def after(self) -> str | None:
+        """The cursor of the page of a list that the address asks for."""
+        return self.request.query_params.get("after")
 
     def has(self, *roles: Role) -> bool:
         return self.actor.has(*roles)

@@ -16,6 +16,7 @@ from models.ticket import Resolution, Ticket
 from routes.portal import render
 from routes.portal.forms import Form, read
 from routes.portal.http import CurrentVisit, page_router, submit
+from routes.portal.picking import looking, settle, shelf
 from routes.portal.recording import prefill, session_to_record
 from routes.portal.tickets import (
     CurrentTicket,
@@ -97,8 +98,12 @@ def _notice(ticket: Ticket, form: Form) -> str:
 async def take_part(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
     """Take pieces of a part from stock for this ticket."""
     form = visit.form
+    if looking(form):
+        return await _again(visit, ticket.id)
 
     async def work() -> Response:
+        if ticket.site_id is not None:
+            await settle(form, "part_id", shelf(ticket.site_id))
         if not form.get("part_id"):
             raise Invalid.field("part_id", render.text("form.required"))
         await _take(form, ticket)
@@ -194,7 +199,7 @@ async def _action_page(visit: Visit, ticket: Ticket) -> Response:
         usage=[one for one in await parts_of(ticket) if usage.outstanding(one)],
         outstanding=usage.outstanding,
         # Not all that the workshop has: the page must load quickly, and the ticket's own page offers the rest.
-        stock=[pair for pair in await stock_for(ticket, suspected) if pair[1]],
+        stock=[(part, True) for part in await stock_for(ticket, suspected)],
     )
 
 

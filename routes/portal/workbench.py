@@ -22,7 +22,7 @@ from routes.portal.http import CurrentVisit, page_router
 from routes.portal.tickets import STAFF, ticket_filter
 from routes.portal.visit import Visit
 from services.repairs import board, sla, tickets
-from services.repairs.board import Order, Row, Wanted
+from services.repairs.board import Listing, Order, Row, Wanted
 
 router = page_router()
 
@@ -68,12 +68,13 @@ class Drawn:
 
 @router.get("/tickets")
 async def list_tickets(visit: CurrentVisit) -> Response:
-    asked = _asked(visit)
+    asked = asked_of(visit)
     drawn = await _everything(visit, asked) if asked.view == "all" else await _work_of(visit, asked)
     return visit.page("tickets.html", content=drawn.digest, list=drawn.html)
 
 
-def _asked(visit: Visit) -> Asked:
+def asked_of(visit: Visit) -> Asked:
+    """What the address asks for; the visitor's first view where it names none."""
     given = visit.request.query_params
     views = _views(visit)
     view, order, due, page = (given.get(name, "") for name in ("view", "order", "due", "page"))
@@ -92,9 +93,10 @@ def _views(visit: Visit) -> tuple[str, ...]:
     return ("mine", "open", "all") if visit.has(Role.technician) else ("open", "all")
 
 
-async def _work_of(visit: Visit, asked: Asked) -> Drawn:
+async def work_asked_for(visit: Visit, asked: Asked) -> Listing:
+    """The tickets in work of a view other than all."""
     mine = asked.view == "mine"
-    listing = await board.list_active(
+    return await board.list_active(
         Wanted(
             status=None if mine else TicketStatus.open,
             technician_id=visit.actor.id if mine else None,
@@ -102,6 +104,10 @@ async def _work_of(visit: Visit, asked: Asked) -> Drawn:
             order=asked.order,
         )
     )
+
+
+async def _work_of(visit: Visit, asked: Asked) -> Drawn:
+    listing = await work_asked_for(visit, asked)
     start = (max(asked.page, 1) - 1) * SHOWN
     rows = listing.rows[start : start + SHOWN]
     return _work(asked, rows, len(listing.rows), listing.overdue, listing.due_soon, listing.at)

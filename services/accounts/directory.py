@@ -1,5 +1,6 @@
 """Organisations and sites: who the customers are, and where the work is done."""
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pymongo.errors import DuplicateKeyError
@@ -7,6 +8,7 @@ from pymongo.errors import DuplicateKeyError
 from app.errors import Duplicate, NotFound, Stale
 from app.security import Actor, Role
 from models.account import Organisation, OrganisationContent, Site, SiteContent
+from services.finding import containing
 from services.paging import Page, page
 from services.writing import update
 
@@ -34,6 +36,17 @@ async def get(kind: type[Entry], entry_id: str, actor: Actor) -> Entry:
 
 async def list_entries(kind: type[Entry], actor: Actor, *, limit: int = 50, after: str | None = None) -> Page[Entry]:
     return await page(kind, _visible(kind, actor), limit=limit, after=after)
+
+
+async def search(
+    kind: type[Entry], words: str, actor: Actor, *, limit: int, within: Iterable[str] | None = None
+) -> list[Entry]:
+    """Those that the actor may see and whose name, or city, holds every word, newest first; without words any.
+
+    `within` narrows it down to these ids.
+    """
+    narrowed = _visible(kind, actor) | ({} if within is None else {"_id": {"$in": sorted(within)}})
+    return await containing(kind, narrowed, words, ("name", "city") if kind is Site else ("name",), limit=limit)
 
 
 async def replace(entry: Entry, content: OrganisationContent | SiteContent, *, revision: int) -> Entry:

@@ -13,6 +13,7 @@ from app.errors import Duplicate, Forbidden, Invalid, NotFound, Stale
 from app.security import Actor, Role
 from models.account import Organisation
 from models.vehicle import Vehicle, VehicleContent
+from services.finding import containing
 from services.paging import Page, page
 from services.writing import update
 
@@ -68,6 +69,15 @@ async def list_vehicles(
 ) -> Page[Vehicle]:
     query = {"$and": [wanted.query(), visible(actor)]}
     return await page(Vehicle, query, limit=limit, after=after)
+
+
+async def search(words: str, actor: Actor, *, limit: int) -> list[Vehicle]:
+    """Vehicles in service that the actor may see and whose registration, make or model hold every word, newest first;
+    without words any."""
+    own = {} if actor.has(*_SEES_ALL) else {"organisation_id": actor.organisation_id}
+    return await containing(
+        Vehicle, {"is_catalogue": False, **own}, words, ("registration", "make", "model"), limit=limit
+    )
 
 
 async def replace(vehicle: Vehicle, content: VehicleContent, actor: Actor, *, revision: int) -> Vehicle:

@@ -1,6 +1,6 @@
 """Failure cards: writing, reading and editing them. Their way through review is in `lifecycle`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -107,6 +107,12 @@ _INDEXED = (
 _PLAIN = {field.name for field in fields(CardFilter)} - {"make", "model", "error_code", "symptom_code", "tag"}
 
 
+async def states_of(card_ids: Sequence[str]) -> dict[str, FailureCardStatus]:
+    """The editorial state of each card that exists."""
+    found = FailureCard.get_pymongo_collection().find({"_id": {"$in": list(card_ids)}}, {"status": 1})
+    return {card["_id"]: FailureCardStatus(card["status"]) async for card in found}
+
+
 async def list_cards(wanted: CardFilter, *, limit: int = 50, after: str | None = None) -> Page[FailureCard]:
     """Newest first, of those that the current actor may see. Raises Invalid for an illegal code or a bare model."""
     query = _query(wanted)
@@ -134,6 +140,12 @@ def _query(wanted: CardFilter) -> dict[str, Any]:
         # One and the same vehicle must be of this make and model.
         query["vehicle_models"] = {"$elemMatch": {"make": wanted.make, "model": wanted.model}}
     return query
+
+
+async def titles(card_ids: Iterable[str]) -> dict[str, str]:
+    """Titles of those of these cards that exist, for lists that name cards. Few at a time: one page's."""
+    wanted = {"_id": {"$in": sorted(set(card_ids))}}
+    return {row["_id"]: row["title"] async for row in FailureCard.get_pymongo_collection().find(wanted, {"title": 1})}
 
 
 async def edit(

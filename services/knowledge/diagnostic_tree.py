@@ -58,6 +58,29 @@ def branches(node: DiagnosticNode) -> list[tuple[str, str]]:
     return [(field, target) for field, target in named if target is not None]
 
 
+def answers(node: DiagnosticNode) -> list[tuple[str, str | None, str | None, bool]]:
+    """Where each answer leads: (yes or no, next node, verdict, whether the verdict confirms).
+
+    The verdict of a node belongs to the answer without a branch; a leaf with one verdict needs no answer.
+    """
+    found: list[tuple[str, str | None, str | None, bool]] = []
+    confirms, hands_over = node.leads_to_root_cause, node.hands_over_to
+    for answer, target in (("yes", node.if_yes), ("no", node.if_no)):
+        if target is not None:
+            found.append((answer, target, None, False))
+        elif confirms and hands_over:
+            found.append((answer, None, confirms if answer == "yes" else hands_over, answer == "yes"))
+        elif verdict := confirms or hands_over:
+            found.append((answer, None, verdict, bool(confirms)))
+    return found
+
+
+def decides_at_once(node: DiagnosticNode) -> bool:
+    """A leaf with one verdict: whatever the answer, reaching it decides."""
+    verdicts = bool(node.leads_to_root_cause) + bool(node.hands_over_to)
+    return node.if_yes is None and node.if_no is None and verdicts == 1
+
+
 def _fault(place: str, rule: str, value: str | None = None) -> Fault:
     fault = {"field": f"{_FIELD}.{place}", "rule": rule}
     return fault if value is None else fault | {"value": value}

@@ -6,6 +6,7 @@ gives the same picture.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 
 from markupsafe import Markup
 
@@ -20,8 +21,9 @@ LINE_LENGTH = 30
 Place = tuple[int, int]
 
 
-def draw(graph: Subgraph, centre: Node) -> Markup:
-    """The picture of a subgraph around `centre`, which it must hold."""
+def draw(graph: Subgraph, centre: Node, *, link: Callable[[Node], str] | None = None) -> Markup:
+    """The picture of a subgraph around `centre`, which it must hold. With `link`, every other node leads to the address
+    that it gives."""
     columns = _columns(graph, centre)
     height = max(map(len, columns)) * ROW
     places = {
@@ -32,14 +34,18 @@ def draw(graph: Subgraph, centre: Node) -> Markup:
     width = (len(columns) - 1) * COLUMN + BOX_WIDTH + 2 * MARGIN
     edges = [edge for edge in graph.edges.values() if edge.source in places and edge.target in places]
     lines = Markup("").join(_line(edge, places) for edge in sorted(edges, key=lambda edge: edge.id))
-    boxes = Markup("").join(_box(node, graph.nodes[node], places[node], node == centre) for node in places)
+    boxes = Markup("")
+    for node, place in places.items():
+        box = _box(node, graph.nodes[node], place, node == centre)
+        boxes += box if link is None or node == centre else Markup('<a href="{}">{}</a>').format(link(node), box)
     return Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" class="graph" viewBox="0 0 {w} {h}" width="{w}" height="{h}"'
-        ' role="img" fill="none" stroke="currentColor" font-family="sans-serif" font-size="13">'
+        ' role="{role}" fill="none" stroke="currentColor" font-family="sans-serif" font-size="13">'
         "<title>{title}</title><desc>{description}</desc>{lines}{boxes}</svg>"
     ).format(
         w=width,
         h=height + 2 * MARGIN,
+        role="group" if link else "img",  # within an image nothing could be followed
         title=f"Neighbourhood of {graph.nodes[centre]}",
         description=_described(len(places), len(edges), truncated=graph.truncated),
         lines=lines,

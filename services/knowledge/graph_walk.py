@@ -6,6 +6,7 @@ of `rank` then reads about as many edges as are wanted. What was left out is sai
 """
 
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +23,13 @@ Direction = Literal["out", "in", "both"]
 SAMPLES = (1 / 64, 1 / 8)
 """Shares of a node's edges whose ranks are looked at, the second where the first shows less than TELLING of them."""
 TELLING = 8
+REMEMBERED = 20_000
+"""Nodes of which is kept in memory how their edges are ranked, the ones asked for last."""
+REMEMBERED_SECONDS = 600.0
+"""For so long. What is remembered makes reading thrifty; old, it makes it less so, never wrong: ranges are read until
+there is enough."""
+HEAD = 200
+"""Of the strongest edges of a node, so many ranks are remembered, once they have been read."""
 SPARE = 1.5
 """So many times the edges that are wanted are read: a sample is only a sample."""
 AT_ONCE = 50
@@ -111,35 +119,61 @@ async def strongest(node: Node, limit: int, *, wanted: Wanted = ANY, after: floa
     """Up to `limit` edges of a node beyond the rank `after`."""
     if node.type is NodeType.failure_card:
         return _cut(node, await _read({"ends": node.key}), limit, wanted, after)
-    ranks, share = await _sample(node)
+    known = await _ranking(node)
+    ranks, share = known.ranks, known.share
     degree = round(len(ranks) / share)
     if degree <= SPARE * limit:
         return _cut(node, await _read({"ends": node.key}), limit, wanted, after)
-    ranks = [rank for rank in ranks if rank > after]
     found: list[Edge] = []
-    low, place, read = after, math.ceil(SPARE * limit * share), 0
+    low, wide, read = after, math.ceil(SPARE * limit * share), 0
     while True:
-        high = ranks[place] if place < len(ranks) else WEAKEST
+        beyond = [rank for rank in ranks if rank > low]
+        high = beyond[wide] if wide < len(beyond) else WEAKEST
+        if low < 0 and limit < len(known.head):
+            high = known.head[limit]
         batch = await _read({"ends": node.key, "rank": {"$gt": low, "$lte": high}})
+        if low < 0 and len(batch) > len(known.head):
+            known.head = sorted(edge.rank for edge in batch)[:HEAD]
         read += len(batch)
         found += [edge for edge in batch if wanted.passes(edge, node)]
         if len(found) > limit or high == WEAKEST or read >= READ_LIMIT:
             break
-        low, place = high, 2 * place + 1
+        low, wide = high, 2 * wide
     found.sort(key=lambda edge: edge.rank)
     return Found(found[:limit], len(found) > limit or high < WEAKEST, max(degree, len(found)))
 
 
-async def _sample(node: Node) -> tuple[list[float], float]:
-    """Ranks of some of the node's edges in their order, and which share of all edges they are about."""
-    ranks: list[float] = []
-    for share in SAMPLES:
-        query = {"ends": node.key, "slot": {"$lt": share}}
-        found = await KnowledgeRelation.get_pymongo_collection().find(query, {"rank": 1}).to_list()
-        ranks = sorted(edge["rank"] for edge in found)
-        if len(ranks) >= TELLING:
-            break
-    return ranks, share
+@dataclass(slots=True)
+class _Ranking:
+    """How a node's edges are ranked: the `ranks` of some in their order, about `share` of all, and those of the
+    strongest (`head`) without a gap."""
+
+    ranks: list[float]
+    share: float
+    until: float
+    head: list[float] = field(default_factory=list)
+
+
+_rankings: dict[tuple[str, str], _Ranking] = {}
+"""By collection and node, the ones asked for last at the end."""
+
+
+async def _ranking(node: Node) -> _Ranking:
+    collection = KnowledgeRelation.get_pymongo_collection()
+    place = collection.full_name, node.key
+    known = _rankings.pop(place, None)
+    if known is None or known.until < time.monotonic():
+        ranks: list[float] = []
+        for share in SAMPLES:
+            found = await collection.find({"ends": node.key, "slot": {"$lt": share}}, {"rank": 1}).to_list()
+            ranks = sorted(edge["rank"] for edge in found)
+            if len(ranks) >= TELLING:
+                break
+        known = _Ranking(ranks, share, time.monotonic() + REMEMBERED_SECONDS)
+    _rankings[place] = known
+    if len(_rankings) > REMEMBERED:
+        del _rankings[next(iter(_rankings))]
+    return known
 
 
 def _cut(node: Node, edges: Iterable[Edge], limit: int, wanted: Wanted, after: float) -> Found:

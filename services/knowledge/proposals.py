@@ -4,7 +4,7 @@ A proposal is made out of one version of the card. If the card has moved on mean
 an expert decides about it; fields that only one of them touched need nobody.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from app import clock
@@ -153,6 +153,14 @@ async def accept(
         await flags.resolve(await flags.get(proposal.flag_id), edited.version, reason or proposal.reason)
         await _tell(edited, decided, "proposal_accepted", reason)
         return decided, await flags.present_card(card.id)
+
+
+async def combined(proposal: CardProposal, keep: Collection[str]) -> CardContent:
+    """The present card with what the proposal changes, but for the disputed fields named in `keep`: these stay as the
+    card has them. Raises Invalid if the two do not go together."""
+    present, base = content_of(await flags.present_card(proposal.card_id)), await _base(proposal)
+    kept = {name: getattr(present, name) for name in conflicts(base, present, proposal.content) if name in keep}
+    return carried_over(base, present, proposal.content.model_copy(update=kept))
 
 
 async def decline(proposal: CardProposal, reason: str) -> CardProposal:

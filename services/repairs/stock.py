@@ -1,5 +1,6 @@
 """Parts in stock, site by site. What is on hand never falls below zero, whoever takes at the same time."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
@@ -11,7 +12,8 @@ from app.security import current_actor
 from models.account import Site
 from models.part import MAX_QUANTITY, Part, PartContent, StockChange
 from models.record import ActorRef
-from services.paging import Page
+from services.finding import containing
+from services.paging import MAX_LIMIT, Page
 from services.repairs.queries import visible_page
 from services.repairs.visibility import sites_filter, works_at
 from services.writing import update
@@ -49,6 +51,26 @@ async def list_parts(
     fields = {"site_id": site_id, "part_number": part_number}
     query: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     return await visible_page(Part, sites_filter(current_actor()), query, INDEXES, limit=limit, after=after)
+
+
+async def search(words: str, *, site_id: str, limit: int) -> list[Part]:
+    """Parts on hand at a site that the current actor acts for, whose name or number holds every word, newest first;
+    without words any. Of so many that match, MAX_LIMIT are looked at."""
+    if not works_at(current_actor(), site_id):
+        return []
+    found = await containing(Part, {"site_id": site_id}, words, ("part_name", "part_number"), limit=MAX_LIMIT)
+    return [part for part in found if part.quantity_on_hand > 0][:limit]
+
+
+async def on_hand(named: Iterable[str], *, site_id: str) -> list[Part]:
+    """Parts on hand at a site that the current actor acts for, whose number or whole name is one of these."""
+    wanted = sorted(filter(None, set(named)))
+    if not wanted or not works_at(current_actor(), site_id):
+        return []
+    by_number = await Part.find({"site_id": site_id, "part_number": {"$in": wanted}}).to_list()
+    by_name = await Part.find({"site_id": site_id, "part_name": {"$in": wanted}}).to_list()
+    found = {part.id: part for part in (*by_number, *by_name)}
+    return [part for part in found.values() if part.quantity_on_hand > 0]
 
 
 async def load(part_id: str) -> Part:

@@ -1,5 +1,7 @@
 """Identifiers: in order of time, for new documents and for imported history."""
 
+import multiprocessing
+import warnings
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,6 +25,22 @@ def test_history_takes_its_place_in_time():
     for day, one in zip(days, made, strict=True):
         assert earliest_id("ticket", day) <= one < earliest_id("ticket", day + timedelta(milliseconds=1))
     assert len({id_at("ticket", days[0]) for _ in range(1000)}) == 1000
+
+
+def test_a_forked_process_draws_other_numbers():
+    """Else both would give the same ids to different things in the same millisecond."""
+    moment = datetime(2024, 1, 1, tzinfo=UTC)
+    id_at("ticket", moment)  # something is in reserve
+    context = multiprocessing.get_context("fork")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # from 3.12 on, of forking beside threads: that is the case
+        with context.Pool(1) as pool:
+            theirs = pool.apply(_some_ids, (moment,))
+    assert not {*theirs} & {*_some_ids(moment)}
+
+
+def _some_ids(moment: datetime) -> list[str]:
+    return [id_at("ticket", moment) for _ in range(300)]
 
 
 def test_before_identifiers_began():

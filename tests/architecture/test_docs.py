@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app import clock
 from app.factory import create_app
 from app.reference import api_reference
 from app.settings import Settings
@@ -41,7 +42,7 @@ def pasted(script: str, service: Running, admin: httpx.Client) -> str:
     """What a shell says that is given the script. Where that sleeps, wait until the service has come to rest."""
     pieces = script.split(f"\n{PAUSE}\n")
     assert len(pieces) > 1
-    said = ""
+    said, begun = "", clock.now()
     with subprocess.Popen(
         ["bash"],
         env={"PATH": os.environ["PATH"], "EFI": service.url, "EFI_ADMIN_PASSWORD": PASSWORD},
@@ -59,7 +60,7 @@ def pasted(script: str, service: Running, admin: httpx.Client) -> str:
                 said += line
             else:
                 break  # a command has failed
-            service.settle(admin)
+            service.settle(admin, since=begun)
     assert shell.returncode == 0, said
     return said
 

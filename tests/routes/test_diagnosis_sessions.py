@@ -126,7 +126,10 @@ async def test_warnings_are_acknowledged_before_the_check_is_shown(technician, c
     draft = (await technician.get(f"{path}/action-draft")).json()
     assert draft["attempted_diagnostics"][0]["step_id"] == "n1"
 
-    shown = (await technician.post(f"{path}/acknowledge", json={})).json()["next_step"]
+    acknowledged = (await technician.post(f"{path}/acknowledge", json={})).json()
+    [read] = acknowledged["warnings_read"]
+    assert (read["warning"], read["by"]) == (WARNING, session["started_by"] | {"cause": read["by"]["cause"]})
+    shown = acknowledged["next_step"]
     assert shown["check"]["question"] == cards["weak"].diagnostic_tree.nodes[1].question
     assert shown["acknowledgement_required"] is False
 
@@ -313,6 +316,19 @@ async def test_the_action_takes_it_over(technician, cards):
         json={"ticket_id": other, "diagnosis_session_id": session["session_id"], "resolution_outcome": "success"},
     )
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "diagnosis_session_id")
+
+
+async def test_the_action_names_the_card_whose_repair_helped(technician, cards):
+    session = await begin(technician)
+    weak = cards["weak"].id
+    body = {"ticket_id": session["ticket_id"], "diagnosis_session_id": session["session_id"]}
+    path = f"{SESSIONS}/{session['session_id']}/repairs"
+
+    proposed = await technician.post("/api/efi/technician-actions", json=body | {"resolution_outcome": "partial"})
+    await technician.post(path, json={"card_id": weak, "worked": True})
+    helped = await technician.post("/api/efi/technician-actions", json=body | {"resolution_outcome": "success"})
+
+    assert [answer.json()["failure_card_used"] for answer in (proposed, helped)] == [None, weak]
 
 
 async def test_earlier_rejections_are_shown(technician, cards):

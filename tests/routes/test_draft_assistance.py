@@ -60,13 +60,22 @@ async def test_suggestions_are_asked_for_read_and_accepted(api: Api):
     taken = await expert.post(f"{path}/1/accept", headers={"If-Match": '"1"'})
     assert taken.status_code == 200
     assert taken.json()["secondary_causes"] == ["A cracked gasket"]
+    assert (await expert.post(f"{path}/1/dismiss")).status_code == 409
     missing = await expert.post(f"{path}/77/accept", headers={"If-Match": taken.headers["etag"]})
     assert missing.status_code == 404
 
     again = await expert.post(path)
     assert (again.status_code, again.json()["suggestions"][0]["accepted_by"]) == (201, None)
+    aside = await expert.post(f"{path}/1/dismiss")
+    by = aside.json()["suggestions"][0]["dismissed_by"]
+    assert (aside.status_code, by is not None) == (200, True)
+    assert (await (await api.as_role(Role.admin)).post(f"{path}/1/dismiss")).json()["suggestions"][0][
+        "dismissed_by"
+    ] == by
+    assert (await expert.post(f"{path}/77/dismiss")).status_code == 404
     stranger = await api.as_role(Role.technician)
     assert (await stranger.post(path)).status_code == 403
+    assert (await stranger.post(f"{path}/1/dismiss")).status_code == 403
 
 
 async def test_a_card_without_suggestions_says_so(api: Api):

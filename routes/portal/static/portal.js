@@ -67,6 +67,9 @@ function restore(form, place) {
     }
     if (field.type !== "hidden" && field.value && field.value !== field.defaultValue) field.closest("details")?.setAttribute("open", "");
   }
+  for (const field of form.querySelectorAll("[data-pick]")) {
+    field.dataset.chosen = (left.get(field.dataset.name) ?? []).join(" ");
+  }
   tell(form, said.restored, () => { localStorage.removeItem(place); location.reload(); }, said.discard);
 }
 
@@ -120,22 +123,48 @@ function forget(form) {
   });
 }
 
-// Search while typing; the address follows, so that going back leads back to what was found.
+// Search while typing; the address follows, so that going back leads back to what was found. What was asked last counts.
+function whileTyping(field, address, show) {
+  let timer, latest = 0;
+  const look = async () => {
+    const turn = ++latest;
+    const asked = address();
+    const {answer, page} = await fetched(asked);
+    if (turn === latest && answer.ok) show(page, asked);
+  };
+  field.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => look().catch(() => {}), TYPING_MS);
+  });
+  return look;
+}
+
 function search(form) {
   const results = document.getElementById(form.dataset.results);
-  let timer, latest = 0;
-  form.addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(async () => {
-      const turn = ++latest;
-      const address = `${form.action}?${new URLSearchParams(new FormData(form))}`;
-      const {answer, page} = await fetched(address);
-      const found = page.getElementById(form.dataset.results);
-      if (turn !== latest || !answer.ok || !found) return;
-      results.replaceChildren(...found.childNodes);
-      history.replaceState(null, "", address);
-    }, TYPING_MS);
+  whileTyping(form, () => `${form.action}?${new URLSearchParams(new FormData(form))}`, (page, asked) => {
+    const found = page.getElementById(form.dataset.results);
+    if (!found) return;
+    results.replaceChildren(...found.childNodes);
+    history.replaceState(null, "", asked);
   });
+}
+
+// Choosing one of many: what is found stands below the field, after what is chosen already.
+function pick(field) {
+  const {name} = field.dataset;
+  const found = document.getElementById(`${name}-found`);
+  const restored = (field.dataset.chosen ?? "").split(" ").filter(Boolean);
+  const look = whileTyping(field, () => {
+    const asked = new URL(field.dataset.pick, location.href);
+    const chosen = [...found.querySelectorAll(":checked")].map((one) => one.value);
+    for (const one of new Set([...chosen, ...restored.splice(0)])) if (one) asked.searchParams.append("chosen", one);
+    asked.searchParams.append("name", name);
+    asked.searchParams.append("q", field.value);
+    return asked;
+  }, (page) => found.replaceChildren(...page.getElementById(found.id)?.childNodes ?? []));
+  field.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
+  field.form.querySelector(`button[value="find-${name}"]`)?.remove();
+  if (restored.length || field.value) look().catch(() => {});
 }
 
 // Live parts: the server says that something changed, and the parts of the page that show it are fetched anew. A part
@@ -150,7 +179,9 @@ async function refresh() {
   if (!answer.ok || answer.redirected) return;
   for (const part of document.querySelectorAll("[data-part]")) {
     const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
-    if (fresh && untouched(part)) part.replaceWith(fresh);
+    if (!fresh || !untouched(part)) continue;
+    part.replaceWith(fresh);
+    fresh.querySelectorAll("[data-pick]").forEach(pick);
   }
 }
 
@@ -179,6 +210,7 @@ function start() {
   document.querySelectorAll("form[data-kept]").forEach(forget);
   document.querySelectorAll("form[target]").forEach(stay);
   document.querySelectorAll("form[data-results]").forEach(search);
+  document.querySelectorAll("[data-pick]").forEach(pick);
   document.querySelectorAll("main[data-live]").forEach(follow);
 }
 

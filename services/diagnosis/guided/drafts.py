@@ -65,11 +65,13 @@ def draft_of(session: DiagnosisSession, *, card_used: str | None = None) -> Acti
 def filled(content: ActionContent, session: DiagnosisSession) -> ActionContent:
     """The action with what the session knows added to what the technician wrote; what they wrote stands first.
 
-    Raises Invalid if the session belongs to another ticket.
+    The card is taken over where its repair was seen to help in the session; a mere proposal says nothing of what was
+    done. Raises Invalid if the session belongs to another ticket.
     """
     if session.ticket_id != content.ticket_id:
         raise Invalid.field("diagnosis_session_id", "belongs to another ticket", session.id)
-    draft = draft_of(session, card_used=content.failure_card_used)
+    used = content.failure_card_used or _helped(session)
+    draft = draft_of(session, card_used=used)
     known = {(done.card_id, done.step_id) for done in content.attempted_diagnostics if done.step_id}
     rejected = {one.card_id for one in content.rejected_hypotheses}
     added = {
@@ -77,9 +79,7 @@ def filled(content: ActionContent, session: DiagnosisSession) -> ActionContent:
             done for done in draft.attempted_diagnostics if (done.card_id, done.step_id) not in known
         ],
         "rejected_hypotheses": [
-            one
-            for one in draft.rejected_hypotheses
-            if one.card_id not in rejected and one.card_id != content.failure_card_used
+            one for one in draft.rejected_hypotheses if one.card_id not in rejected and one.card_id != used
         ],
         "diagnostic_steps_performed": draft.diagnostic_steps_performed,
         "failure_cards_suggested": draft.failure_cards_suggested,
@@ -93,8 +93,12 @@ def filled(content: ActionContent, session: DiagnosisSession) -> ActionContent:
     return ActionContent.model_validate(
         {name: getattr(content, name) for name in ActionContent.model_fields}
         | whole
-        | {"diagnostic_time_minutes": minutes, "diagnosis_session_id": session.id}
+        | {"failure_card_used": used, "diagnostic_time_minutes": minutes, "diagnosis_session_id": session.id}
     )
+
+
+def _helped(session: DiagnosisSession) -> str | None:
+    return next((step.card_id for step in reversed(standing(session.steps)) if step.worked), None)
 
 
 def _diagnostic(step: SessionStep, titles: dict[str, str]) -> AttemptedDiagnostic:

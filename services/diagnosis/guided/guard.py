@@ -205,8 +205,8 @@ def _cost_of_relying(planner: Planner, card: int, found: Findings) -> float:
     """Expected cost of repairing by this card at once, and of whatever follows if it was not the cause."""
     fixed = float(planner.belief(found)[card] * planner.works[card])
     in_vain = Findings(found.answers, found.blocked, (*found.repairs_in_vain, card), found.tools_missing)
-    after = planner.outlook(planner.belief(in_vain)[None, :])
-    return float(planner.repair_costs[card] + (1 - fixed) * after.cost[0])
+    after = planner.outlook(planner.belief(in_vain)[None, :], in_vain.repairs_in_vain)
+    return float(planner.repair_costs[card] + (1 - fixed) * (planner.economics.in_vain + after.cost[0]))
 
 
 def _decides(option: Option, card: int, now: float) -> bool:

@@ -55,25 +55,45 @@ def borrowed(own: Counts, everywhere: Counts) -> Counts:
 
 
 def table(catalogue: Catalogue, learnt: Learnt | None = None) -> np.ndarray:
-    """P(yes) in each test's own sense, (cards + 1) × tests; the last row is the unknown failure. All within (0, 1)."""
+    """P(yes) in each test's own sense, (cards + 1) × tests; the last row is the unknown failure. All within (0, 1).
+
+    A cause whose tree does not ask a test, the unknown failure among them, is guessed from what others such answered.
+    """
     cards, tests = len(catalogue.cards), len(catalogue.tests)
     yes, total = _background(catalogue)
     yes = np.tile(yes, (cards + 1, 1))
     total = np.tile(total, (cards + 1, 1))
+    own_yes, own_n, asks = np.zeros((cards, tests)), np.zeros((cards, tests)), np.zeros((cards + 1, tests), bool)
+    all_yes, all_n = np.zeros(tests), np.zeros(tests)
     for card, route in enumerate(catalogue.routes):
         for test, share in _expected(route):
+            asks[card, test] = True
             yes[card, test] = EXPECTATION_STRENGTH * (ERROR_RATE + (1 - 2 * ERROR_RATE) * share)
             total[card, test] = EXPECTATION_STRENGTH
-    rows = {card_id: row for row, card_id in enumerate(catalogue.cards)} | {ANY_CARD: cards}
+    rows = {card_id: row for row, card_id in enumerate(catalogue.cards)}
     for (card_id, test_id), counts in (learnt or {}).items():
-        row, test = rows.get(card_id), catalogue.by_id.get(test_id)
-        if row is None or test is None:
+        if (test := catalogue.by_id.get(test_id)) is None:
             continue
-        # All repairs together say what vehicles answer in general: the guess for a failure that nobody knows yet.
-        discount = SIBLING_LIMIT / (SIBLING_LIMIT + counts.n) if card_id == ANY_CARD else 1.0
-        yes[row, test] += discount * counts.yes
-        total[row, test] += discount * counts.n
+        if card_id == ANY_CARD:
+            all_yes[test], all_n[test] = counts.yes, counts.n
+        elif (row := rows.get(card_id)) is not None:
+            own_yes[row, test], own_n[row, test] = counts.yes, counts.n
+    # Of all repairs those of other causes that do not ask the test either; decay leaves tiny differences.
+    apart_yes, apart_n = _apart(all_yes, own_yes, asks), _apart(all_n, own_n, asks)
+    discount = np.where(asks, 0.0, SIBLING_LIMIT / (SIBLING_LIMIT + apart_n))
+    yes += discount * np.minimum(apart_yes, apart_n)
+    total += discount * apart_n
+    yes[:-1] += own_yes
+    total[:-1] += own_n
     return yes / total if tests else np.empty((cards + 1, 0))
+
+
+def _apart(together: np.ndarray, own: np.ndarray, asks: np.ndarray) -> np.ndarray:
+    """The sums over all causes without those that ask the test, and without the row's own."""
+    others = together - np.where(asks[:-1], own, 0.0).sum(axis=0)
+    rows = np.tile(others, (len(own) + 1, 1))
+    rows[:-1] -= np.where(asks[:-1], 0.0, own)
+    return np.maximum(rows, 0.0)
 
 
 def _expected(route: Route) -> Iterable[tuple[int, float]]:

@@ -10,8 +10,8 @@ A tree's later questions presuppose the earlier ones (the pack is open, the low 
 where the answers so far lead to it in some card's tree.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -168,7 +168,7 @@ class Planner:
         found = found or Findings()
         belief = self.belief(found)
         routes = self._routes(belief, found)
-        first, without = self._without(belief, found, routes)
+        first, without = self._without(belief, routes)
         options = self._options(belief, without, found, routes)
         best_total, best_test, toward = without, None, None
         if options and options[0].total < without:
@@ -188,23 +188,32 @@ class Planner:
     def _barred(self, test: int, found: Findings) -> bool:
         return test in found.blocked or not found.tools_missing.isdisjoint(self.catalogue.tests[test].tools)
 
-    def outlook(self, beliefs: np.ndarray) -> Outlook:
-        """The cheapest way on without a test, for rows of beliefs."""
-        return outlook(beliefs, self.repair_costs, self.works, self.economics)
+    def outlook(self, beliefs: np.ndarray, tried: Collection[int] = ()) -> Outlook:
+        """The cheapest way on without a test, for rows of beliefs. `tried`: cards whose repair did not help.
 
-    def _without(self, belief: np.ndarray, found: Findings, routes: "_Routes") -> tuple[int, float]:
+        Whatever kept such a repair from helping keeps it from helping again, even if the card is the cause after all.
+        """
+        works = self.works
+        if tried:
+            works = works.copy()
+            works[list(tried)] = 0.0
+        return outlook(beliefs, self.repair_costs, works, self.economics)
+
+    def _without(self, belief: np.ndarray, routes: "_Routes") -> tuple[int, float]:
         """The card to repair (-1: hand over) if no test is made now, and what that costs."""
-        plan = self.outlook(belief[None, :])
+        plan = self.outlook(belief[None, :], routes.tried)
         first, cost = int(plan.first[0]), float(plan.cost[0])
         if first >= 0:
             # If it does not help, testing may still go on.
             fixed = belief[first] * self.works[first]
             in_vain = belief.copy()
             in_vain[first] -= fixed
+            after = replace(routes, tried=(*routes.tried, first))
             onward = self._ahead(
-                in_vain[None, :] / max(1e-12, 1 - fixed), routes, np.zeros((1, len(routes.cards)), bool)
+                in_vain[None, :] / max(1e-12, 1 - fixed), after, np.zeros((1, len(routes.cards)), bool)
             )
-            cost = min(cost, float(self.repair_costs[first] + (1 - fixed) * onward[0]))
+            failing = self.economics.in_vain + float(onward[0])
+            cost = min(cost, float(self.repair_costs[first] + (1 - fixed) * failing))
         return first, cost
 
     def _options(self, belief: np.ndarray, without: float, found: Findings, routes: "_Routes") -> list[Option]:
@@ -214,7 +223,8 @@ class Planner:
             return []
         chance, if_yes, if_no = _split(belief, self.yes[:, tests].T)
         costs = self.cost_of(tests, found)
-        after = chance * self.outlook(if_yes).cost + (1 - chance) * self.outlook(if_no).cost
+        after = chance * self.outlook(if_yes, routes.tried).cost
+        after += (1 - chance) * self.outlook(if_no, routes.tried).cost
         totals = costs + after
         near = np.argsort(totals, kind="stable")[:LOOKED_INTO]
         # A tree that asks the test itself would count its answer twice.
@@ -245,13 +255,13 @@ class Planner:
 
     def _ahead(self, beliefs: np.ndarray, routes: "_Routes", used: np.ndarray) -> np.ndarray:
         """Expected cost from each of several beliefs on: without a test, or along one more route that is not `used`."""
-        cost = self.outlook(beliefs).cost
+        cost = self.outlook(beliefs, routes.tried).cost
         if not routes.cards:
             return cost
         rows, ways = len(beliefs), len(routes.cards)
         pairs = np.repeat(beliefs, ways, axis=0), np.tile(routes.confirm, (rows, 1))
         chance, confirmed, ruled_out = _split(*pairs)
-        ends = self.outlook(np.concatenate([confirmed, ruled_out])).cost
+        ends = self.outlook(np.concatenate([confirmed, ruled_out]), routes.tried).cost
         half = rows * ways
         after = (chance * ends[:half] + (1 - chance) * ends[half:]).reshape(rows, ways)
         along = beliefs @ routes.cost.T + after
@@ -259,7 +269,8 @@ class Planner:
 
     def _routes(self, belief: np.ndarray, found: Findings) -> "_Routes":
         """The likeliest cards' trees, from where they stand to their verdict."""
-        routes = _Routes([], [], [], np.empty((0, len(belief))), np.empty((0, len(belief))))
+        nothing = np.empty((0, len(belief)))
+        routes = _Routes([], [], [], nothing, nothing, found.repairs_in_vain)
         confirms, costs = [], []
         for card in np.argsort(-belief[:-1], kind="stable")[:ROUTES_WEIGHED].tolist():
             at = self.cursor(card, found)
@@ -302,13 +313,15 @@ class Planner:
 
 @dataclass(slots=True)
 class _Routes:
-    """Trees to follow: card, next test, all tests; rows of P(confirmed | cause) and of E(cost | cause)."""
+    """Trees to follow: card, next test, all tests; rows of P(confirmed | cause) and of E(cost | cause). And the cards
+    whose repair has been `tried` in vain by then."""
 
     cards: list[int]
     tests: list[int]
     asked: list[frozenset[int]]
     confirm: np.ndarray
     cost: np.ndarray
+    tried: tuple[int, ...]
 
 
 def _split(belief: np.ndarray, yes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

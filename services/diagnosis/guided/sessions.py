@@ -16,6 +16,7 @@ from models.diagnosis import (
     DiagnosisStatus,
     Proposal,
     ProposalKind,
+    ReadWarning,
     SessionStep,
     StepKind,
 )
@@ -122,17 +123,22 @@ async def check_asked(session: DiagnosisSession, test_id: str) -> Check:
 def outstanding_warnings(session: DiagnosisSession, check: Check | None = None) -> list[str]:
     """Safety warnings of a check, by default the proposed one, that nobody has acknowledged in this session."""
     check = check or session.proposal.check
-    return [warning for warning in check.safety_warnings if warning not in session.acknowledged] if check else []
+    read = {one.warning for one in session.warnings_read}
+    return [warning for warning in check.safety_warnings if warning not in read] if check else []
 
 
 async def acknowledge(session: DiagnosisSession, test_id: str | None = None) -> DiagnosisSession:
-    """Acknowledge the safety warnings of a check, by default the proposed one. A warning is read once in a session.
+    """Acknowledge the safety warnings of a check, by default the proposed one. A warning is read once in a session, and
+    who has read it stays on record.
 
     Raises Invalid if no candidate's tree asks the test, or it was answered.
     """
     chosen = None if test_id is None or _is_proposed(session, test_id) else await check_asked(session, test_id)
     unread = outstanding_warnings(session, chosen)
-    return await update(session, {"acknowledged": [*session.acknowledged, *unread]}) if unread else session
+    if not unread:
+        return session
+    read = [ReadWarning(warning=one, by=ActorRef.current(), at=clock.now()) for one in unread]
+    return await update(session, {"warnings_read": [*session.warnings_read, *read]})
 
 
 async def answer(

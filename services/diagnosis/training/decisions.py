@@ -52,8 +52,8 @@ class CardFacts:
     born_from: str | None
 
 
-async def read(return_window: timedelta) -> list[Decided]:
-    """The latest decisions, oldest first.
+async def read(return_window: timedelta, *, most: int = MOST) -> list[Decided]:
+    """The latest decisions, `most` of them, oldest first.
 
     A card that has been merged stands for the one it was merged into. Cards drawn as similar to the right one are
     ignored. Left out is a ticket whose own text became the card that it was decided for.
@@ -75,9 +75,9 @@ async def read(return_window: timedelta) -> list[Decided]:
             group = min(relevant, default=ticket.vehicle_id or ticket.id)
             decision = Decision(ticket_case(ticket), relevant, group, ignored)
             found.append(Decided(ticket.id, decision, ticket.created_at, ticket.resolved_at or ticket.updated_at))
-        if len(found) >= MOST:
+        if len(found) >= most:
             break
-    return sorted(found, key=lambda one: (one.decided_at, one.ticket_id))[-MOST:]
+    return sorted(found, key=lambda one: (one.decided_at, one.ticket_id))[-most:]
 
 
 def fingerprint(decided: Iterable[Decided]) -> str:

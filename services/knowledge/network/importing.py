@@ -48,16 +48,20 @@ from services.writing import insert_many, update
 log = structlog.get_logger(__name__)
 
 REFUSED_KEPT = 100
-BULK_DELAY = timedelta(seconds=30)
+BULK_DELAY = timedelta(minutes=2)
 """Of the events of cards that come with many others: nobody waits for their edges in the graph, but for the cards."""
 
 
-async def import_bundle(raw: bytes, *, received_before: int = 0) -> BundleReceipt:
-    """Check a bundle and take it in. `received_before`: items that the same pull has brought already.
+async def import_bundle(raw: bytes) -> BundleReceipt:
+    """Check a bundle and take it in, see `take`. Raises as `bundles.opened` does, too."""
+    return await take(await bundles.opened(raw))
 
-    Raises as `bundles.opened` does; Replayed and Gap where it does not begin at what is here; OtherHalfLife.
+
+async def take(bundle: Bundle, *, received_before: int = 0) -> BundleReceipt:
+    """Take in a bundle whose signature was checked. `received_before`: items that the same pull has brought already.
+
+    Raises Replayed and Gap where it does not begin at what is here; OtherHalfLife.
     """
-    bundle = await bundles.opened(raw)
     caller = current_actor()
     with acting_as(agent("network", on_behalf_of=caller.on_behalf_of or caller.id, cause=caller.cause)):
         return await in_transaction(lambda: _take(bundle, received_before))

@@ -16,7 +16,7 @@ from services import leases
 from services.events.record import record, record_all
 from services.knowledge.network import bundles, identity, peers
 from services.knowledge.network.changes import DEFAULT_LIMIT
-from services.knowledge.network.importing import import_bundle
+from services.knowledge.network.importing import take
 from services.knowledge.network.publishing import publish_due
 from services.writing import update
 
@@ -50,8 +50,8 @@ async def pull(peer: Peer, *, asked: bool = True) -> Pulled:
     """Fetch and take in everything that is new at the peer, bundle by bundle; what has been taken in stays, whatever
     happens to the next one. `asked`: somebody wants it now, so that it is told even if there is nothing.
 
-    Raises Conflict for a peer without a URL or switched off, Busy, PeerFailed, and as `import_bundle` does. Not for use
-    in a transaction.
+    Raises Conflict for a peer without a URL or switched off, Busy, PeerFailed, and as `bundles.opened` and
+    `importing.take` do. Not for use in a transaction.
     """
     if not peer.url or not peer.enabled:
         raise Conflict(f"{peer.name} has no URL or is switched off.")
@@ -96,7 +96,8 @@ async def _pull(peer: Peer, *, asked: bool) -> Pulled:
     async with httpx2.AsyncClient(timeout=TIMEOUT.total_seconds(), follow_redirects=False) as client:
         while True:
             raw = await _fetch(client, peer, pulled.cursor)
-            payload = (await bundles.opened(raw)).payload
+            bundle = await bundles.opened(raw)
+            payload = bundle.payload
             if payload.node != peer.id:
                 raise PeerFailed(f"{peer.url} answers for {payload.node}, not for {peer.name}.")
             if payload.head < pulled.cursor:
@@ -110,7 +111,7 @@ async def _pull(peer: Peer, *, asked: bool) -> Pulled:
             if not told:
                 await in_transaction(lambda: record(SyncRequested(peer_id=peer.id)))
                 told = True
-            receipt = await import_bundle(raw, received_before=pulled.received)
+            receipt = await take(bundle, received_before=pulled.received)
             pulled.received += receipt.cards + receipt.evidence
             pulled.added += receipt.added
             pulled.updated += receipt.updated

@@ -9,10 +9,10 @@ from models.network import PublicCard
 from services.knowledge.content import completed_anew
 from services.knowledge.diff import differences
 from services.knowledge.network.public import public_card
+from services.knowledge.three_way import DERIVED
+from services.knowledge.three_way import three_way as three_way_content
 
 _STATE = ("status", "deprecation_reason", "successor_id", "merged_into")
-_DERIVED = frozenset({"failure_signature", "keywords"})
-"""Follow from the rest, as a rule: not worth an expert's time when they differ beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +38,10 @@ def three_way(base: PublicCard | None, ours: PublicCard, theirs: PublicCard) -> 
             for name in _STATE
             if getattr(ours, name) != getattr(theirs, name)
         ]
-    by_us = {one.field: one for one in differences(base.content, ours.content)}
-    by_them = {one.field: one for one in differences(base.content, theirs.content)}
-    shared = _fields(by_us) & _fields(by_them)
-    apart = {name for name in shared if getattr(ours.content, name) != getattr(theirs.content, name)}
-    lines = []
-    for path in _in_order(by_us | by_them):
-        mine, other = by_us.get(path), by_them.get(path)
-        old = (mine or other).old  # type: ignore[union-attr]
-        lines.append(
-            ThreeWay(
-                path,
-                old,
-                mine.new if mine else old,
-                other.new if other else old,
-                _top(path) in apart - _DERIVED,
-            )
-        )
+    lines = [
+        ThreeWay(line.field, line.base, line.present, line.proposed, line.conflict)
+        for line in three_way_content(base.content, ours.content, theirs.content)
+    ]
     for name in _STATE:
         old, mine, other = (getattr(one, name) for one in (base, ours, theirs))
         if not old == mine == other:
@@ -72,7 +59,7 @@ def merged(base: PublicCard | None, ours: PublicCard, theirs: PublicCard) -> Pub
     stays = {
         name
         for name in CardContent.model_fields
-        if getattr(theirs.content, name) == getattr(base.content, name) and name not in _DERIVED
+        if getattr(theirs.content, name) == getattr(base.content, name) and name not in DERIVED
     }
     ours_only = {name for name in stays if getattr(ours.content, name) != getattr(base.content, name)}
     content = theirs.content
@@ -86,16 +73,3 @@ def merged(base: PublicCard | None, ours: PublicCard, theirs: PublicCard) -> Pub
 def with_content(shown: PublicCard, content: CardContent) -> PublicCard:
     """What an expert wrote out of both; it is approved, whatever the two were."""
     return public_card(completed_anew(content, shown.content), FailureCardStatus.approved)
-
-
-def _fields(paths: Any) -> set[str]:
-    return {_top(path) for path in paths}
-
-
-def _top(path: str) -> str:
-    return path.partition(".")[0].partition("[")[0]
-
-
-def _in_order(paths: Any) -> list[str]:
-    order = {name: number for number, name in enumerate(CardContent.model_fields)}
-    return sorted(paths, key=lambda path: order[_top(path)])

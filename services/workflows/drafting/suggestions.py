@@ -152,17 +152,39 @@ async def accept(card: FailureCard, number: int, *, edition: int) -> FailureCard
     """
     require_editor(card)
     cards.require_edition(card, edition)
+    made, one = await _numbered(card, number)
+    summary = f"took over a suggestion by {one.made_by}"
+    edited = await cards.edit(card, _with(content_of(card), one), edition=edition, summary=summary)
+    await _replace(made, one, {"accepted_by": current_actor().id, "accepted_at": clock.now()})
+    return edited
+
+
+async def dismiss(card: FailureCard, number: int) -> DraftSuggestions:
+    """Set a suggestion aside, so that nobody has to judge it again; one that was set aside stays so.
+
+    Raises as `accept` does.
+    """
+    require_editor(card)
+    made, one = await _numbered(card, number)
+    if one.dismissed_at is not None:
+        return made
+    return await _replace(made, one, {"dismissed_by": current_actor().id, "dismissed_at": clock.now()})
+
+
+async def _numbered(card: FailureCard, number: int) -> tuple[DraftSuggestions, Suggestion]:
+    """The latest round and its suggestion of this number. Raises NotFound, AlreadyAccepted."""
     made = await latest(card.id)
     one = next((one for one in made.suggestions if one.number == number), None) if made else None
     if made is None or one is None:
         raise NotFound(f"{card.id} has no suggestion {number}.")
     if one.accepted_at is not None:
         raise AlreadyAccepted(f"{one.accepted_by} has taken it over already.")
-    summary = f"took over a suggestion by {one.made_by}"
-    edited = await cards.edit(card, _with(content_of(card), one), edition=edition, summary=summary)
-    taken = one.model_copy(update={"accepted_by": current_actor().id, "accepted_at": clock.now()})
-    await update(made, {"suggestions": [taken if other is one else other for other in made.suggestions]})
-    return edited
+    return made, one
+
+
+async def _replace(made: DraftSuggestions, one: Suggestion, changes: dict[str, object]) -> DraftSuggestions:
+    changed = one.model_copy(update=changes)
+    return await update(made, {"suggestions": [changed if other is one else other for other in made.suggestions]})
 
 
 def _with(content: CardContent, one: Suggestion) -> CardContent:

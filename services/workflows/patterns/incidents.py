@@ -71,6 +71,14 @@ async def tickets_of(incident: Incident, *, most: int = MOST_READ) -> list[str]:
     return [claim.id async for claim in claims]
 
 
+async def page_of_tickets(incident: Incident, *, limit: int = 50, after: str | None = None) -> Page[Ticket]:
+    """Its tickets, newest first; those that are gone are left out. `after` is the last ticket's id of the page before,
+    and pages end with the MOST_READ newest."""
+    ids = [one for one in await tickets_of(incident) if after is None or one < after]
+    found = await Ticket.find({"_id": {"$in": ids[:limit]}}).to_list()
+    return Page(sorted(found, key=lambda one: one.id, reverse=True), ids[limit - 1] if len(ids) > limit else None)
+
+
 async def claims_on(ticket_ids: Iterable[str]) -> dict[str, IncidentTicket]:
     """What is known of these tickets, by ticket id."""
     return {claim.id: claim async for claim in IncidentTicket.find({"_id": {"$in": sorted(ticket_ids)}})}

@@ -72,9 +72,8 @@ class Portal:
     async def stranger(self, **options: Any) -> Page:
         """A page of somebody who is not signed in. Warnings in the console fail the test when it ends."""
         width, height = WIDTHS[options.pop("width", "laptop")]
-        context = await self._browser.new_context(
-            base_url=self.url, viewport={"width": width, "height": height}, timezone_id="Asia/Kolkata", **options
-        )
+        options = {"timezone_id": "Asia/Kolkata", "viewport": {"width": width, "height": height}} | options
+        context = await self._browser.new_context(base_url=self.url, **options)
         context.set_default_timeout(30_000)
         self._contexts.append(context)
         return await context.new_page()

@@ -49,7 +49,6 @@ async def test_reports_confidence(portal: Portal):
     await page.goto("/")
     await expect(page.locator("svg.chart rect")).not_to_have_count(0)
     await expect(page.get_by_role("link", name="BMS board loses a cell sense line").first).to_be_visible()
-    await look(page, "confidence")
 
 
 async def test_keeps_accounts(portal: Portal):

@@ -31,7 +31,10 @@ async def discovered(portal: Portal, technician: User, title: str) -> FailureCar
                 resolution_outcome=ResolutionOutcome.success,
                 new_failure_discovered=True,
                 new_failure_description=f"{title}: speed jumps to zero in rain",
-                new_failure_root_cause="The plug's seal is missing",
+                new_failure_root_cause="The plug's seal is missing, due to a wrong spare part",
+                attempted_diagnostics=[
+                    {"check_performed": "Open the plug", "result": "water inside", "confirmed": True}
+                ],
                 new_failure_resolution="Fit the seal, grease the plug",
             )
         )
@@ -52,8 +55,16 @@ async def test_corrects_and_approves_a_discovered_draft(portal: Portal):
     await expect(page.get_by_text("Water stands in the speed sensor's plug").first).to_be_visible()
     await page.get_by_role("button", name="Claim").click()
     await expect(page.get_by_role("button", name="Release")).to_be_visible()
+    suggestions = page.locator("#suggestions")
+    await suggestions.get_by_text("Sources").click()
+    await expect(suggestions.locator("blockquote")).to_contain_text("due to a wrong spare part")
     await look(page, "review")
+    await suggestions.get_by_role("button", name="Take over A wrong spare part").click()
+    await expect(suggestions.get_by_text("taken over")).to_be_visible()
     await page.get_by_role("link", name="Edit").click()
+    await expect(page.get_by_label("Other possible causes")).to_have_value("A wrong spare part")
+    await page.get_by_role("button", name="Remove question").click()
+    await expect(page.get_by_role("button", name="Remove question")).to_have_count(0)
     await page.get_by_label("Title").fill("Wet speed sensor plug")
     await page.get_by_role("button", name="Add a question").click()
     await page.get_by_label("Question", exact=True).fill("Is the plug wet?")
@@ -74,7 +85,7 @@ async def test_corrects_and_approves_a_discovered_draft(portal: Portal):
     await page.get_by_role("button", name="Save").first.click()
     await expect(page.get_by_role("heading", name="Wet speed sensor plug")).to_be_visible()
     await page.get_by_role("link", name="What changed").click()
-    await expect(page.locator("ins").first).to_contain_text("Wet speed sensor plug")
+    await expect(page.locator("ins").first).to_contain_text("Wet")
     await look(page, "compare")
     await page.go_back()
     await page.get_by_role("button", name="Approve").click()
@@ -84,6 +95,23 @@ async def test_corrects_and_approves_a_discovered_draft(portal: Portal):
     await page.goto(f"/cards/{card.id}")
     await expect(page.get_by_text("Named the cause, wrote the diagnosis")).to_be_visible()
     await look(page, "card")
+    for name in ("versions", "suggestions"):
+        await page.goto(f"/cards/{card.id}/{name}")
+        await look(page, name)
+    await page.goto(f"/cards/{card.id}")
+    with portal.as_actor(technician):
+        await portal.api.app.state.service.processor.process_pending(50)
+    await page.get_by_role("link", name="What it is tied to").click()
+    await expect(page.locator("svg.graph")).to_contain_text("Ola S1")
+    await look(page, "graph")
+    # By the keyboard from one node to the next.
+    await page.get_by_role("region", name="Drawn").focus()
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(lambda address: card.id not in address)
+    await page.get_by_role("link", name="Wet speed sensor plug").last.click()
+    await page.get_by_role("link", name="Open the card").click()
+    await expect(page.get_by_role("heading", name="Wet speed sensor plug")).to_be_visible()
 
 
 async def test_two_experts_do_not_collide(portal: Portal):
@@ -97,9 +125,13 @@ async def test_two_experts_do_not_collide(portal: Portal):
     await other.goto(page.url)
     await page.get_by_role("button", name="Claim").click()
     await expect(page.get_by_role("button", name="Release")).to_be_visible()
+    await expect(other.get_by_role("link", name="Edit")).to_be_visible()
     await other.get_by_label("Reason").fill("Not enough measured")
     await other.get_by_role("button", name="Reject").click()
+    await expect(other.get_by_role("alert")).to_have_text("Nothing was done, because somebody else has claimed it.")
     await expect(other.get_by_text(f"{first.name} is reviewing this")).to_be_visible()
+    await expect(other.get_by_role("link", name="Edit")).to_have_count(0)
+    await expect(other.get_by_role("heading", name="Suggestions")).to_have_count(0)
     await page.get_by_role("button", name="Reject").click()
     await expect(page.locator("#reason-error")).to_contain_text("is needed to reject")
     await page.get_by_label("Reason").fill("Measure the switch first")
@@ -138,6 +170,8 @@ async def test_searches_while_typing_and_without_a_script(portal: Portal):
     await page.get_by_label("Search").press_sequentially("pawl rattles")
     await expect(page.locator("#results")).to_contain_text("Parking pawl rattles")
     await page.wait_for_url("**q=pawl+rattles*")
+    await page.reload()
+    await expect(page.get_by_label("Search")).to_have_value("pawl rattles")
     plain = await portal.browser_of(technician, java_script_enabled=False)
     await plain.goto("/knowledge")
     await plain.get_by_label("Search").fill("pawl")

@@ -76,6 +76,25 @@ async def test_forms_need_the_visitors_own_token(api: Api):
     assert (await stranger.post("/sign-in", data={"email": "a@b.example", "password": PASSWORD})).status_code == 403
 
 
+async def test_the_token_reads_differently_on_each_page_which_is_sent_compressed(api: Api):
+    """What is compressed must hold no secret that always reads the same: its size would give it away."""
+    client = await visitor(api, await api.add_user(Role.technician))
+    first, second = await csrf_token(client), await csrf_token(client)
+    assert first != second
+    for token in (first, second):
+        sent = await client.post("/account/display", data={"csrf_token": token, "zone": "Asia/Tokyo"})
+        assert sent.status_code == 303
+    for broken in (first[:64], first[64:], first[:64] + second[64:], "zz", first[:-2]):
+        sent = await client.post("/account/display", data={"csrf_token": broken, "zone": "Asia/Tokyo"})
+        assert sent.status_code == 403
+    compressed = await client.get("/account")
+    assert compressed.headers["content-encoding"] == "gzip"
+    assert "Accept-Encoding" in compressed.headers["vary"]
+    plain = await client.get("/account", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert int(compressed.headers["content-length"]) < len(plain.content) / 2
+
+
 async def test_nobody_is_led_to_another_host(api: Api):
     user = await api.add_user(Role.technician)
     for target in ("https://evil.example/", "//evil.example", "/\\evil.example", "evil"):

@@ -89,22 +89,40 @@ def test_outlook_is_the_cheapest_sequence(weights: list[float], data: st.DataObj
     belief = np.array(weights) / sum(weights)
     cards = len(belief) - 1
     prices = np.array(data.draw(st.lists(st.floats(10, 5000), min_size=cards, max_size=cards)))
-    rates = Economics(hand_over=data.draw(st.floats(0, 20_000)), unknown_repair=3000)
+    rates = Economics(
+        hand_over=data.draw(st.floats(0, 20_000)), unknown_repair=3000, in_vain=data.draw(st.floats(0, 4000))
+    )
 
     def cost(order: tuple[int, ...]) -> float:
         total, left = 0.0, 1.0
         for card in order:
             total += left * prices[card]
             left -= belief[card]
+            total += left * rates.in_vain
         rest = sum(belief[card] * prices[card] for card in range(cards) if card not in order)
         return total + left * rates.hand_over + rest + belief[-1] * rates.unknown_repair
 
-    by_ratio = sorted(range(cards), key=lambda card: -belief[card] / prices[card])
+    by_ratio = sorted(range(cards), key=lambda card: -belief[card] / (prices[card] + rates.in_vain))
     found = float(outlook(belief[None, :], prices, np.ones(cards), rates).cost[0])
 
     assert found == pytest.approx(min(cost(tuple(by_ratio[:n])) for n in range(cards + 1)))
     # No other order of trying them all is cheaper.
     assert cost(tuple(by_ratio)) <= min(cost(order) for order in permutations(range(cards))) + 1e-6
+
+
+@settings(deadline=None, max_examples=80)
+@given(problems())
+def test_no_repair_is_proposed_twice(problem: tuple[Planner, Findings]):
+    """Also of the only card left: what kept its repair from helping is still there."""
+    ours, found = problem
+    vain: tuple[int, ...] = ()
+    for _ in range(len(ours.catalogue.cards) + 1):
+        decision = ours.decide(Findings(found.answers, frozenset(range(len(ours.catalogue.tests))), vain))
+        if decision.kind is Kind.unknown:
+            return
+        assert decision.card not in vain
+        vain = (*vain, decision.card)
+    pytest.fail("more repairs than there are cards")
 
 
 def test_a_cheap_decisive_check_comes_before_an_expensive_repair():

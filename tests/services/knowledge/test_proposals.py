@@ -145,3 +145,18 @@ async def test_a_proposal_for_a_merged_card_needs_an_experts_own_words(as_system
         _, after = await proposals.accept(moved, content=a_card(title=kept.title, root_cause="The fuse is blown"))
     assert (after.id, after.root_cause) == (kept.id, "The fuse is blown")
     assert (await flags.get(flag.id)).status is FlagStatus.resolved
+
+
+async def test_disputed_fields_can_be_settled_one_by_one(as_system):
+    card, _, proposal = await proposed(a_card(root_cause="The fuse is blown", severity="critical", tags=["fuse"]))
+    present = await edited(card, root_cause="The board is wet", severity="low")
+    with acting_as(EXPERT):
+        assert (await proposals.compare(proposal)).conflicts == ["severity", "root_cause"]
+        content = await proposals.combined(proposal, {"root_cause", "tags"})
+        assert (content.root_cause, content.severity, content.tags) == ("The board is wet", "critical", ["fuse"])
+        decided, after = await proposals.accept(proposal, content=content, edition=present.edition)
+    assert (after.root_cause, after.severity, decided.status) == (
+        "The board is wet",
+        "critical",
+        ProposalStatus.accepted,
+    )

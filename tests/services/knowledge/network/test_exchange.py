@@ -12,7 +12,7 @@ from models.event import EfiEvent, EventType
 from models.failure_card import CardVersion, FailureCard
 from models.network import CardShare, NetworkIdentity, PeerContent, Trust
 from models.symptom import Symptom, SymptomContent
-from services.knowledge import cards, confidence, lifecycle, loading, symptoms
+from services.knowledge import cards, confidence, lifecycle, loading, merging, symptoms
 from services.knowledge.content import content_of
 from services.knowledge.network import bundles, changes, conflicts, identity, importing, peers
 from tests.services.knowledge.network.conftest import Found
@@ -151,6 +151,37 @@ async def test_evidence_is_added_up_once(found_sites: Found):
         assert (there.usage_count, there.success_count, there.failure_count) == (4, 2, 2)
         assert there.confidence_score == pytest.approx(0.5 + 2 * 0.01 - 2 * 0.02)
     assert (await third.card(card.id)).confidence_history[-1].change_reason == "outcomes at other services, from Site 1"
+
+
+async def test_a_merge_travels_with_what_repairs_said_of_both(found_sites: Found):
+    """What others have seen of the retired card counts for the survivor everywhere, and once."""
+    one, other = await found_sites(2)
+    kept, retired = await one.approved("Cell group drifts"), await one.approved("A cell group is drifting")
+    await other.pull(one)
+    await one.outcome(kept.id, success=True)
+    await one.outcome(retired.id, success=True)
+    await other.outcome(retired.id, success=False)
+    await one.pull(other)
+
+    retired_there = await one.card(retired.id)
+    await one.do(lambda: merging.merge(retired_there, kept.id, reason="one failure"))
+    for _ in range(2):
+        await other.pull(one)
+        await one.pull(other)
+
+    for site in (one, other):
+        gone, there = await site.card(retired.id), await site.card(kept.id)
+        assert (gone.status, gone.merged_into, gone.successor_id) == ("deprecated", kept.id, kept.id)
+        assert (there.status, there.usage_count, there.success_count, there.failure_count) == ("approved", 3, 2, 1)
+        assert there.confidence_score == pytest.approx(0.5 + 2 * 0.01 - 0.02)
+        assert there.evidence_n == pytest.approx(3, abs=1e-3)
+        assert await site.open_reviews() == []
+
+    # Whoever still works with the old card there works for the survivor.
+    await other.outcome(retired.id, success=True)
+    await one.pull(other)
+    assert [(await site.card(kept.id)).success_count for site in (one, other)] == [3, 3]
+    assert [(await site.card(retired.id)).usage_count for site in (one, other)] == [2, 2]
 
 
 async def test_a_conflict_ends_in_the_queue_with_a_three_way_diff(found_sites: Found):

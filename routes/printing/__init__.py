@@ -1,0 +1,1 @@
+"""Cards on paper: what stands there, and setting it in type."""
