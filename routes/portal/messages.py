@@ -18,6 +18,7 @@ PAGES = {
     "/api/tickets/": "/tickets/",
     "/api/efi/review-queue/": "/reviews/",
     "/api/efi/failure-cards/": "/cards/",
+    "/api/efi/card-proposals/": "/health/proposals/",
 }
 """Where what a message is about can be looked at, by the address that it has in the API."""
 
