@@ -238,7 +238,6 @@ async def _page(visit: Visit, ticket: Ticket, session: DiagnosisSession, chosen:
         last_rules_out=[titles[card_id] for card_id in steps[-1].rules_out] if steps else [],
         told=[(step, finding(step, titles)) for step in session.steps],
         proven=any(step.worked for step in steps),
-        in_vain={step.card_id for step in steps if step.worked is False},
         likely=[one for place, one in enumerate(suspects) if place < ALWAYS_SHOWN or one.now >= UNLIKELY],
         unlikely=[one for place, one in enumerate(suspects) if place >= ALWAYS_SHOWN and one.now < UNLIKELY],
         ruled_out=ruled_out,
