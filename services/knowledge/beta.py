@@ -63,7 +63,7 @@ def beta_quantile(probability: float, a: float, b: float) -> float:
         step = error * math.exp(-log_density) if log_density > -700 else math.inf
         following = x - step
         # Newton doubles the digits: what is left after so small a step is beyond a float.
-        found = abs(step) <= 1e-9 * x
+        found = abs(step) <= 1e-9 * min(x, 1 - x)
         if not found and not low < following < high:
             following = (low + high) / 2
             found = abs(following - x) <= 1e-14 * x

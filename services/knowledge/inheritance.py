@@ -78,7 +78,14 @@ async def _supersede(kept: FailureCard, retired: FailureCard) -> list[CardOutcom
 async def _rows(kept_id: str, retired_id: str, superseded: list[CardOutcome]) -> dict[str, EvidenceRow]:
     """The survivor's evidence as it is to be, by variant; variants that stay as they are are left out."""
     stored = [row_of(row) for row in await CardEvidence.find({"card_id": {"$in": [kept_id, retired_id]}}).to_list()]
+    # What other services saw of the retired card is ours from now on, as its counts are.
+    elsewhere = (await shares.foreign([retired_id]))[retired_id]
     taken = [row for row in stored if row.card_id == retired_id]
+    taken += [
+        EvidenceRow(retired_id, part.variant, shares.ledger(part), part.outcomes, part.ruled_out)
+        for share in elsewhere
+        for part in share.variants
+    ]
     changing = {POOLED, *(row.variant for row in taken), *(outcome.variant for outcome in superseded)}
     rows = {variant: EvidenceRow(kept_id, variant, Decayed(clock.now())) for variant in changing}
     rows |= {row.variant: row for row in stored if row.card_id == kept_id and row.variant in changing}

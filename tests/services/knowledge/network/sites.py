@@ -15,6 +15,7 @@ from services.knowledge import cards, confidence, lifecycle, reviews
 from services.knowledge.content import content_of
 from services.knowledge.network import changes, identity, importing, peers
 from services.knowledge.network.bundles import parts
+from services.knowledge.survivors import survivor
 from tests.services.knowledge.samples import a_card, person
 
 
@@ -102,14 +103,15 @@ class Site:
             return await lifecycle.deprecate(card, reason, **more)
 
     async def outcome(self, card_id: str, *, success: bool, when: Any = None, **vehicle: Any) -> Ticket:
-        """One repair by the card."""
+        """One repair by the card, or by the one that it was merged into."""
         ticket = Ticket(**{"title": "Charging stops", "vehicle_make": "Ather", "vehicle_model": "450X"} | vehicle)
         with self, acting_as(system("learning")):
             await ticket.insert()
 
             async def work() -> None:
                 at = when or ticket.created_at
-                await confidence.record_outcome(card_id, ticket, 1, [], success, "a repair", at, "evt_test")
+                present = await survivor(card_id)
+                await confidence.record_outcome(present, ticket, 1, [], success, "a repair", at, "evt_test")
 
             await database.in_transaction(work)
         return ticket
