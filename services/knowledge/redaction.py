@@ -2,20 +2,24 @@
 
 What the ticket itself says of its people is found wherever it is repeated: names, contact, registration. Beyond that,
 e-mail addresses, phone numbers, chassis numbers and registrations are found by their form, and names by what stands
-before them ("Mr", "spoke to"). A bare name of somebody whom the ticket does not know is not found: an expert reads
-every draft before it is published.
+before them ("Mr", "spoke to", "customer"). A bare name of somebody whom the ticket does not know is not found: an
+expert reads every draft before it is published.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from phonenumbers import Leniency, PhoneNumberMatcher
 from pydantic import BaseModel
 
 from app.security import ActorKind
+from matching.language import telling
+from matching.spelling import is_common
+from matching.text import fold, stem
 from models.enums import CustomerType
 from models.ticket import Ticket
 
@@ -36,6 +40,11 @@ _TITLED = re.compile(rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Shri|Smt|Sri|Km|Er)\b\.?\s+({_WOR
 _INTRODUCED = re.compile(
     rf"\b(?i:name is|named|spoke (?:to|with)|talked (?:to|with)|ask for)\s+({_WORD}(?:\s+{_WORD}){{0,2}})"
 )
+_NAME = r"[A-Z][a-z'’-]+"
+_ROLE = re.compile(
+    rf"\b(?i:customer|owner|driver|rider|caller|colleague|mechanic|technician)\s+((?:{_NAME}\s+){{0,2}}{_NAME})"
+)
+"""Here a capital alone makes no name ("Driver Seat"), only words that owners do not commonly write."""
 _LEAST_NAME = 3
 """Letters from which on a part of a name is looked for by itself."""
 
@@ -63,12 +72,13 @@ class Redactor:
     """Takes personal data out of texts and counts what it took, by kind.
 
     Of `people`, each part of a name is looked for too; `others` (companies, registrations, contacts) as a whole,
-    however they are spaced. `region` (ISO 3166) is where phone numbers without a country code belong, by default the
-    configured one.
+    however they are spaced. `spared` are folded words that are no names, those of the vehicle for instance.
+    `region` (ISO 3166) is where phone numbers without a country code belong, by default the configured one.
     """
 
     people: Iterable[str] = ()
     others: Iterable[str] = ()
+    spared: frozenset[str] = frozenset()
     region: str | None = None
     taken: Counter[str] = field(default_factory=Counter)
 
@@ -94,7 +104,16 @@ class Redactor:
         text = self._replace("registration", _REGISTRATION, text)
         for pattern in (_TITLED, _INTRODUCED):
             text = self._replace("name", pattern, text, group=1)
-        return text
+        return _ROLE.sub(self._named, text)
+
+    def _named(self, match: re.Match[str]) -> str:
+        """What stands beside a role, without its first words as far as they look like a name."""
+        words = match[1].split()
+        name = list(takewhile(lambda word: fold(word) not in self.spared and not _is_common(word), words))
+        if not name:
+            return match[0]
+        self.taken["name"] += 1
+        return " ".join([match[0][: match.start(1) - match.start()].rstrip(), MARK, *words[len(name) :]])
 
     def content(self, content: T) -> T:
         """A copy of a document's content with every running text cleaned. Codes and vehicles stay as they are."""
@@ -136,7 +155,13 @@ def redactor_for(ticket: Ticket, staff: Iterable[str] = ()) -> Redactor:
     # The words of a company's name are often those of a make, so they are not looked for one by one.
     (people if ticket.customer_type is CustomerType.individual else others).append(ticket.customer_name)
     vehicle = {word.casefold() for word in f"{ticket.vehicle_make} {ticket.vehicle_model}".split()}
-    return Redactor(people, [other for other in others if other.casefold() not in vehicle])
+    return Redactor(people, [other for other in others if other.casefold() not in vehicle], spared=frozenset(vehicle))
+
+
+def _is_common(word: str) -> bool:
+    """Whether owners commonly write the word: then it is no name."""
+    term = stem(fold(word))
+    return is_common(term) or telling(term) < 1
 
 
 def _any_of(patterns: Iterable[str], flags: int = 0) -> re.Pattern[str] | None:

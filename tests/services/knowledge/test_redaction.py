@@ -3,6 +3,7 @@
 import pytest
 
 from app import clock
+from app.database import GuardedDatabase
 from app.security import ActorKind
 from models.enums import CustomerType, FailureMode, SubsystemCategory, TicketStatus
 from models.failure_card import CardContent, CardSymptom, RequiredPart
@@ -12,7 +13,7 @@ from services.knowledge.redaction import MARK, Redactor, redactor_for
 
 
 @pytest.fixture
-def ticket() -> Ticket:
+def ticket(store: GuardedDatabase) -> Ticket:
     return Ticket(
         title="Does not charge",
         customer_name="Rose Fernandes",
@@ -40,6 +41,10 @@ def ticket() -> Ticket:
         ("mh12ab1234 came with DL-3C-AB-1234 and 22 BH 1234 AA", f"{MARK} came with {MARK} and {MARK}"),
         ("VIN 1HGCM82633A004352", f"VIN {MARK}"),
         ("Mr. Vikram Seth and Smt Lata spoke to Rahul Dev", f"Mr. {MARK} and Smt {MARK} spoke to {MARK}"),
+        (
+            "Customer Rajesh Kumar States it stops; owner Priya called",
+            f"Customer {MARK} States it stops; owner {MARK} called",
+        ),
     ],
 )
 def test_people_and_their_numbers_go(ticket: Ticket, written: str, kept: str):
@@ -52,6 +57,7 @@ def test_people_and_their_numbers_go(ticket: Ticket, written: str, kept: str):
         "P0A80-16, U0100, SPN 520192 FMI 4, BMS_a079, 0x1A2B3C, C-1121 and E07 are stored",
         "3.31 V at group 7, 12.5 km, 18400 km, 2.4 MΩ, 1850.00, 45 °C, 2023-05-12, 10:42:07",
         "Ather 450X with firmware 7.1.0-rc2; part LS-20/4411-AB; Model S P100D, Tata Nexon EV Max",
+        "Driver Seat and Driver Side Window do not move, Customer States; the customer Ather was told",
         "The name plate is loose. Battery management system restarted by itself.",
         "बैटरी चार्ज नहीं होती 电池无法充电 🔋",
         "",
