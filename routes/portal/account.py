@@ -5,7 +5,7 @@ from starlette.responses import Response
 from app.errors import EfiError, TooManyRequests, Unauthenticated
 from app.security import Role
 from routes.portal import render
-from routes.portal.forms import OWN_FIELDS
+from routes.portal.forms import CSRF_FIELD
 from routes.portal.http import CurrentVisit, page_router, sign_in_page
 from routes.portal.visit import (
     SESSION_COOKIE,
@@ -57,7 +57,7 @@ async def sign_in(visit: CurrentVisit) -> Response:
         return sign_in_page(visit, kept=kept, target=target, status=error.status)
     if kept:
         visit.secret = tokens.refresh_token
-        kept = [(name, value) for name, value in kept if name not in OWN_FIELDS or name == "once"]
+        kept = [(name, value) for name, value in kept if name != CSRF_FIELD]
         response: Response = visit.page("send_kept.html", kept=kept, target=target)
     else:
         response = see_other(target)

@@ -154,8 +154,7 @@ async def undo(visit: CurrentVisit, ticket: CurrentTicket, session: CurrentSessi
 @router.post(f"{AT_SESSION}/stop")
 async def stop(visit: CurrentVisit, ticket: CurrentTicket, session: CurrentSession) -> Response:
     """End the session as it stands."""
-    reason = visit.form.get("reason")[:500]
-    return await _step(visit, ticket, session, lambda fresh: sessions.stop(fresh, reason))
+    return await _step(visit, ticket, session, lambda fresh: sessions.stop(fresh, visit.form.said("reason")))
 
 
 async def _step(

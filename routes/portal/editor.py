@@ -14,6 +14,7 @@ from starlette.responses import Response
 from app.errors import Invalid
 from models.enums import FailureMode, Severity, SkillLevel, SubsystemCategory
 from models.failure_card import CardContent, DiagnosticNode, DiagnosticTree, FailureCard
+from models.governance import CardFlag
 from routes.portal import render, trees
 from routes.portal.forms import Form
 from routes.portal.http import CurrentVisit, page_router, submit
@@ -50,7 +51,7 @@ Node = dict[str, str]
 @router.get("/cards/{card_id}/edit")
 async def edit_card(visit: CurrentVisit, card: CurrentCard) -> Response:
     require_editor(card)
-    return _page(visit, card, _shown_nodes(card))
+    return editor_page(visit, card, shown_nodes(card))
 
 
 @router.post("/cards/{card_id}/edit")
@@ -58,19 +59,14 @@ async def save_card(visit: CurrentVisit, card: CurrentCard) -> Response:
     """Save, or carry out one of the editor's own buttons."""
     require_editor(card)
     form = visit.form
-    nodes = _typed_nodes(form)
-    step = form.get("step")
-    if step == "add":
-        nodes.append(_empty_node(nodes))
-    elif step.startswith("remove-"):
-        nodes = [node for place, node in enumerate(nodes) if str(place) != step.removeprefix("remove-")]
-    if step != "save":
-        return _page(visit, card, nodes, drawing=_drawing(form, nodes))
+    nodes = arranged_nodes(form)
+    if form.get("step") != "save":
+        return editor_page(visit, card, nodes, revision=form.revision(), drawing=drawing_of(form, nodes))
 
     async def work() -> Response:
         fresh = await load_visible(card.id)
-        content = _content(form, nodes, content_of(fresh))
-        await cards.edit(fresh, content, edition=form.revision() or 0, summary=form.get("summary")[:500])
+        content = typed_content(form, nodes, content_of(fresh))
+        await cards.edit(fresh, content, edition=form.revision() or 0, summary=form.said("summary"))
         return see_other(_back(visit, card))
 
     async def again() -> Response:
@@ -87,23 +83,29 @@ async def _refused(visit: Visit, card: FailureCard, nodes: list[Node]) -> Respon
         last = fresh.version_history[-1]
         visit.form.notice = render.text("editor.changed", who=last.updated_by.name, age=render.age(last.timestamp))
         try:
-            theirs = differences(content_of(fresh), _content(visit.form, nodes, content_of(fresh)))
+            theirs = differences(content_of(fresh), typed_content(visit.form, nodes, content_of(fresh)))
         except ValidationError as error:
             visit.form.refuse(error)
-    return _page(visit, fresh, nodes, theirs=theirs)
+    return editor_page(visit, fresh, nodes, theirs=theirs)
 
 
-def _page(
+def editor_page(
     visit: Visit,
     card: FailureCard,
     nodes: list[Node],
     *,
+    revision: int | None = None,
     drawing: Markup | None = None,
     theirs: list[Difference] | None = None,
+    flag: CardFlag | None = None,
 ) -> Response:
+    """The card in fields, with what was typed into them. `revision` is what the form started from, by default the
+    card's present edition; with a flag the form proposes an edit that settles it."""
     return visit.page(
         "editor.html",
         card=card,
+        revision=card.edition if revision is None else revision,
+        flag=flag,
         nodes=nodes,
         nodes_at=NODES,
         root=visit.form.get("diagnostic_tree.root_node_id") or (nodes[0]["node_id"] if nodes else ""),
@@ -122,7 +124,7 @@ def _back(visit: Visit, card: FailureCard) -> str:
     return own_path(target) if target else f"/cards/{card.id}"
 
 
-def _content(form: Form, nodes: list[Node], stored: CardContent) -> CardContent:
+def typed_content(form: Form, nodes: list[Node], stored: CardContent) -> CardContent:
     """The card's content with what was typed; what the editor does not show stays. Raises ValidationError."""
     steps = {step.action: step for step in stored.resolution_steps}
     values = stored.model_dump() | {name: form.get(name) for name in TEXTS}
@@ -159,7 +161,7 @@ def _node(number: int, node: Node) -> dict[str, Any]:
     }
 
 
-def _shown_nodes(card: FailureCard) -> list[Node]:
+def shown_nodes(card: FailureCard) -> list[Node]:
     return [_as_typed(node) for node in card.diagnostic_tree.nodes] if card.diagnostic_tree else []
 
 
@@ -181,6 +183,16 @@ def _empty_node(nodes: list[Node]) -> Node:
     return blank | {"node_id": f"q{number}", "duration_minutes": "5"}
 
 
+def arranged_nodes(form: Form) -> list[Node]:
+    """The questions as typed, with the one that a button adds and without the one that it removes."""
+    nodes, step = _typed_nodes(form), form.get("step")
+    if step == "add":
+        nodes.append(_empty_node(nodes))
+    elif step.startswith("remove-"):
+        nodes = [node for place, node in enumerate(nodes) if str(place) != step.removeprefix("remove-")]
+    return nodes
+
+
 def _typed_nodes(form: Form) -> list[Node]:
     found: dict[int, Node] = {}
     for name in form.values:
@@ -189,7 +201,7 @@ def _typed_nodes(form: Form) -> list[Node]:
     return [found[place] for place in sorted(found)]
 
 
-def _drawing(form: Form, nodes: list[Node]) -> Markup | None:
+def drawing_of(form: Form, nodes: list[Node]) -> Markup | None:
     """The tree as it stands in the form; None, with the faults noted beside their fields, if it is not sound."""
     if not nodes:
         return None

@@ -2,19 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from app.errors import EfiError
+from app.errors import EfiError, Invalid
+from models.types import ShortText
 from routes.portal import render
 
 M = TypeVar("M", bound=BaseModel)
 CSRF_FIELD = "csrf_token"
 ONCE_FIELD = "once"
 REVISION_FIELD = "revision"
-OWN_FIELDS = frozenset({CSRF_FIELD, ONCE_FIELD, REVISION_FIELD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,16 @@ class Form:
         """A text area with one entry per line."""
         return [line.strip() for line in self.get(name).splitlines() if line.strip()]
 
+    def said(self, name: str, *, needed: bool = False, kind: Any = ShortText) -> str:
+        """What was said in words, as long as `kind` allows. Raises Invalid beside the field, also for nothing where
+        something is needed."""
+        if needed and not self.get(name):
+            raise Invalid.field(name, render.text("form.required"))
+        try:
+            return _adapter(kind).validate_python(self.get(name))
+        except ValidationError as error:
+            raise Invalid.field(name, _said(error.errors()[0])) from None
+
     def revision(self) -> int | None:
         """The revision of the document that the page showed; None if the form has none."""
         return self.number(REVISION_FIELD)
@@ -102,10 +113,17 @@ class Form:
             self.errors.setdefault(whole if whole in self.values and name not in self.values else name, rule)
 
 
+@cache
+def _adapter(kind: Any) -> TypeAdapter[str]:
+    return TypeAdapter(kind)
+
+
 def _said(fault: Mapping[str, Any]) -> str:
     """The rule without the engine's way of announcing it; an expression says nothing to people."""
     if fault["type"] == "string_pattern_mismatch":
         return render.text("form.pattern")
+    if fault["type"] == "too_short" and not fault["ctx"]["actual_length"]:
+        return render.text("form.required")
     return str(fault["msg"]).removeprefix("Value error, ").replace("String should", "should").replace("Input ", "")
 
 

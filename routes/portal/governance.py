@@ -3,13 +3,11 @@
 from typing import Annotated
 
 from fastapi import Depends, Path
-from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from app.errors import Invalid
 from app.ids import Id
 from models.governance import CardFlag, CardProposal, FlagKind, FlagStatus, ProposalStatus
-from models.types import ShortText
 from routes.portal import render
 from routes.portal.health import SECTIONS, SHOWN
 from routes.portal.http import CurrentVisit, page_router, submit
@@ -22,7 +20,6 @@ from services.knowledge.three_way import DERIVED
 
 router = page_router()
 
-REASON = TypeAdapter(ShortText)
 PROPOSALS_SHOWN = 10
 
 
@@ -86,9 +83,9 @@ async def settle_flag(visit: CurrentVisit, flag: CurrentFlag) -> Response:
             version = form.number("version")
             if version is None:
                 raise Invalid.field("version", render.text("form.count"))
-            await flags.resolve(fresh, version, REASON.validate_python(form.get("text")))
+            await flags.resolve(fresh, version, form.said("text"))
         else:
-            await flags.dismiss(fresh, _reason(visit, "reason"))
+            await flags.dismiss(fresh, form.said("reason", needed=True))
         return see_other("/health/flags")
 
     async def again() -> Response:
@@ -151,14 +148,14 @@ async def decide(visit: CurrentVisit, proposal: CurrentProposal) -> Response:
     async def work() -> Response:
         fresh = await proposals.get(proposal.id)
         if form.get("decision") == "accept":
-            said = REASON.validate_python(form.get("reason"))
+            said = form.said("reason")
             seen = await proposals.compare(fresh)
             content = None
             if seen.moved_on:
                 content = await proposals.combined(fresh, _kept(visit, seen.conflicts))
             await proposals.accept(fresh, content=content, edition=form.revision(), reason=said)
         else:
-            await proposals.decline(fresh, _reason(visit, "reason"))
+            await proposals.decline(fresh, form.said("reason", needed=True))
         return see_other("/health/proposals")
 
     async def again() -> Response:
@@ -174,9 +171,3 @@ def _kept(visit: Visit, disputed: list[str]) -> set[str]:
         errors = [{"field": name, "rule": render.text("proposal.choose")} for name in undecided]
         raise Invalid(render.text("proposal.choose"), errors=errors)
     return {name for name in disputed if visit.form.get(name) == "present"}
-
-
-def _reason(visit: Visit, name: str) -> str:
-    if not visit.form.get(name):
-        raise Invalid.field(name, render.text("form.required"))
-    return REASON.validate_python(visit.form.get(name))

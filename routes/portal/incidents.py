@@ -3,16 +3,13 @@
 from typing import Annotated
 
 from fastapi import Depends, Path
-from pydantic import TypeAdapter
 from starlette.responses import Response
 
-from app.errors import Invalid, NotFound
+from app.errors import NotFound
 from app.ids import Id
 from models.account import Site
 from models.failure_card import FailureCard
 from models.incident import Incident, IncidentStatus
-from models.types import ShortText
-from routes.portal import render
 from routes.portal.health import SECTIONS, SHOWN
 from routes.portal.http import CurrentVisit, page_router, submit
 from routes.portal.visit import Visit, see_other
@@ -23,7 +20,6 @@ from services.workflows.patterns import incidents
 
 router = page_router()
 
-REASON = TypeAdapter(ShortText)
 SITES_NAMED = 5
 
 
@@ -92,12 +88,9 @@ async def _site(visit: Visit, site_id: str) -> str:
 @router.post("/health/incidents/{incident_id}/dismiss")
 async def dismiss(visit: CurrentVisit, incident: CurrentIncident) -> Response:
     """Nothing emerges here."""
-    reason = visit.form.get("reason")
 
     async def work() -> Response:
-        if not reason:
-            raise Invalid.field("reason", render.text("form.required"))
-        await incidents.dismiss(await incidents.get(incident.id), REASON.validate_python(reason))
+        await incidents.dismiss(await incidents.get(incident.id), visit.form.said("reason", needed=True))
         return see_other("/health/incidents")
 
     return await submit(visit, work, lambda: _again(visit, incident))

@@ -12,12 +12,14 @@ from app.security import Role
 from matching import Candidate, Case
 from models.enums import FailureCardStatus, SubsystemCategory
 from models.failure_card import FailureCard
+from models.governance import FlagKind, FlagStatus
 from routes.portal.http import CurrentVisit, page_router
+from routes.portal.visit import Visit
 from routes.printing import card as printing
 from services.diagnosis import duplicates, matches
 from services.diagnosis.duplicates import NearDuplicate
 from services.diagnosis.matches import MatchOptions
-from services.knowledge import cards, confidence, versions
+from services.knowledge import cards, confidence, flags, versions
 from services.knowledge.access import is_curator, load_visible, sees_every_card
 from services.knowledge.cards import CardFilter
 
@@ -30,6 +32,8 @@ VARIANTS_SHOWN = 30
 VERSIONS_SHOWN = 10
 LONGEST_QUERY = 500
 STAFF = (Role.technician, Role.expert, Role.admin)
+FLAG_KINDS = [kind for kind in FlagKind if kind is not FlagKind.modified_in_use]
+"""What people say of a card; that one was bent in use is what repairs say."""
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -86,6 +90,12 @@ async def search(
 
 @router.get("/cards/{card_id}")
 async def show_card(visit: CurrentVisit, card: CurrentCard) -> Response:
+    return await card_page(visit, card)
+
+
+async def card_page(visit: Visit, card: FailureCard) -> Response:
+    """The card with all that is known of it, and the form to say what is the matter with it."""
+    raised = await flags.list_flags(card_id=card.id, status=FlagStatus.open) if visit.has(*STAFF) else None
     everywhere, by_variant = await confidence.evidence_of(card.id)
     own_draft = card.status is FailureCardStatus.draft and card.created_by == visit.actor.id
     undecided = card.status in (FailureCardStatus.draft, FailureCardStatus.pending_review)
@@ -97,6 +107,9 @@ async def show_card(visit: CurrentVisit, card: CurrentCard) -> Response:
         everywhere=everywhere,
         by_variant=[one for one in by_variant if one.outcomes or one.ruled_out][:VARIANTS_SHOWN],
         editable=card.status is not FailureCardStatus.deprecated and (is_curator(visit.actor) or own_draft),
+        curator=is_curator(visit.actor),
+        flags=raised.items if raised is not None else [],
+        kinds=FLAG_KINDS,
         history=await versions.list_versions(card.id, limit=VERSIONS_SHOWN) if visit.has(*STAFF) else None,
     )
 

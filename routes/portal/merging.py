@@ -8,13 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from app.errors import Conflict, Invalid
 from app.ids import PREFIXES
 from models.failure_card import CardContent, FailureCard
-from models.types import ShortText
 from routes.portal import render
 from routes.portal.http import CurrentVisit, page_router, submit
 from routes.portal.knowledge import LONGEST_QUERY, CurrentCard, near_duplicates, search
@@ -28,7 +26,6 @@ from services.knowledge.content import DRAFT_MARK, content_of
 router = page_router()
 
 KEPT, RETIRED = "kept", "retired"
-REASON = TypeAdapter(ShortText)
 ASKED = (*SINGLE, *TEXTS, *(field for field in LISTS if field != "keywords"))
 """Keywords follow from the rest, unless the survivor's author has chosen them: these stay."""
 
@@ -82,12 +79,10 @@ async def merge(visit: CurrentVisit, card: CurrentCard) -> Response:
         edition = form.number("kept_edition")
         require_edition(fresh, form.number("retired_edition"))
         require_edition(kept, edition)
-        if not form.get("reason"):
-            raise Invalid.field("reason", render.text("form.required"))
         await merging.merge(
             fresh,
             into,
-            reason=REASON.validate_python(form.get("reason")),
+            reason=form.said("reason", needed=True),
             content=_content(visit, content_of(kept), content_of(fresh)),
             into_edition=edition,
         )

@@ -38,6 +38,9 @@ PAGES: dict[str, frozenset[Role]] = {
     "GET /cards/{card_id}/compare": STAFF,
     "GET /cards/{card_id}/edit": STAFF,
     "POST /cards/{card_id}/edit": STAFF,
+    "POST /cards/{card_id}/flags": READERS,
+    "GET /cards/{card_id}/flags/{flag_id}/propose": READERS,
+    "POST /cards/{card_id}/flags/{flag_id}/propose": READERS,
     "GET /cards/{card_id}/merge": CURATORS,
     "POST /cards/{card_id}/merge": CURATORS,
     # pickers

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import Depends, Path
-from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from app.errors import Invalid, NotFound
@@ -12,7 +11,6 @@ from models.enums import Severity, SubsystemCategory
 from models.symptom import SymptomContent
 from models.symptom_candidate import SymptomCandidate
 from models.ticket import Ticket
-from models.types import ShortText
 from routes.portal import render
 from routes.portal.forms import Form, read
 from routes.portal.health import SECTIONS, SHOWN
@@ -25,7 +23,6 @@ from services.repairs.visibility import load_visible
 router = page_router()
 
 SYMPTOMS_OFFERED = 100
-REASON = TypeAdapter(ShortText)
 FIELDS = ("symptom_code", "name", "description", "category", "severity")
 
 
@@ -82,7 +79,7 @@ async def decide(visit: CurrentVisit, candidate: CurrentCandidate) -> Response:
             case "merge":
                 await _merge(fresh, form.get("into").upper())
             case "drop":
-                await candidates.drop(fresh, REASON.validate_python(form.get("reason")))
+                await candidates.drop(fresh, form.said("reason"))
             case other:
                 raise Invalid.field("step", render.text("phrase.no_step"), other)
         return see_other("/health/phrases")

@@ -101,6 +101,8 @@ def lines(value: str) -> Markup:
 def navigation(roles: frozenset[Role], path: str, unread: int) -> Markup:
     """The places that these roles may go to, the one of `path` marked, and how many messages wait."""
     places = tuple((name, place) for name, place, whose in NAVIGATION if not whose.isdisjoint(roles))
+    if path.startswith("/cards/"):
+        path = "/knowledge"  # which cards are part of
     here = next((name for name, place in places if path.startswith(place)), "")
     return _navigation(places, here, unread)
 

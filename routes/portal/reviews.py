@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Path
-from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from app import clock
@@ -28,8 +27,6 @@ from services.repairs.visibility import load_visible as load_ticket
 from services.workflows.drafting import suggestions
 
 router = page_router()
-
-REASON = TypeAdapter(Text)
 
 
 async def _load(review_id: Annotated[Id, Path()]) -> Review:
@@ -84,11 +81,10 @@ async def release(visit: CurrentVisit, review: CurrentReview) -> Response:
 
 @router.post("/reviews/{review_id}/comment")
 async def comment(visit: CurrentVisit, review: CurrentReview) -> Response:
-    said = visit.form.get("text")
-    if not said:
-        visit.form.refuse(Invalid.field("text", render.text("form.required")))
-        return await _page(visit, review)
-    return await _change(visit, review, lambda fresh: reviews.comment(fresh, REASON.validate_python(said)))
+    async def said(fresh: Review) -> Review:
+        return await reviews.comment(fresh, visit.form.said("text", needed=True, kind=Text))
+
+    return await _change(visit, review, said)
 
 
 @router.post("/reviews/{review_id}/decide")
@@ -96,12 +92,12 @@ async def decide(visit: CurrentVisit, review: CurrentReview) -> Response:
     """Approve the card, or send it back with the reason."""
     form = visit.form
     decision = ReviewStatus.approved if form.get("decision") == "approve" else ReviewStatus.rejected
-    reason = form.get("reason")
 
     async def work() -> Response:
+        reason = form.said("reason", kind=Text)
         if decision is ReviewStatus.rejected and not reason:
             raise Invalid.field("reason", render.text("review.reason_needed"))
-        await lifecycle.decide(await reviews.get(review.id), decision, REASON.validate_python(reason))
+        await lifecycle.decide(await reviews.get(review.id), decision, reason)
         return see_other("/reviews")
 
     return await submit(visit, work, lambda: _again(visit, review.id))

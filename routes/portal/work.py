@@ -13,6 +13,7 @@ from models.enums import ResolutionOutcome, ResolutionType, TicketStatus
 from models.part import PartUsage
 from models.technician_action import ActionContent, ActionPart
 from models.ticket import Resolution, Ticket
+from models.types import Line
 from routes.portal import render
 from routes.portal.forms import Form, read
 from routes.portal.http import CurrentVisit, page_router, submit
@@ -50,23 +51,24 @@ async def take(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
 async def progress(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
     """Start, wait for parts, go on."""
     status = TicketStatus.pending_parts if visit.form.get("to") == "pending_parts" else TicketStatus.in_progress
-    return await _move(visit, ticket, lambda fresh: ticket_moves.progress(fresh, status, visit.form.get("note")))
+    return await _move(visit, ticket, lambda fresh: ticket_moves.progress(fresh, status, visit.form.said("note")))
 
 
 @router.post("/tickets/{ticket_id}/close")
 async def close(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
-    return await _move(visit, ticket, lambda fresh: ticket_moves.close(fresh, visit.form.get("note")))
+    return await _move(visit, ticket, lambda fresh: ticket_moves.close(fresh, visit.form.said("note")))
 
 
 @router.post("/tickets/{ticket_id}/reopen")
 async def reopen(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
     """The vehicle came back. The reason is what the next technician begins with."""
-    reason = visit.form.get("reason")
-    if not reason:
-        visit.form.refuse(Invalid.field("reason", render.text("form.required")))
-        return await _again(visit, ticket.id, status=422)
     window = timedelta(days=visit.settings.return_window_days)
-    return await _move(visit, ticket, lambda fresh: ticket_moves.reopen(fresh, reason[:200], return_window=window))
+
+    async def again(fresh: Ticket) -> Ticket:
+        reason = visit.form.said("reason", needed=True, kind=Line)
+        return await ticket_moves.reopen(fresh, reason, return_window=window)
+
+    return await _move(visit, ticket, again)
 
 
 async def _move(visit: Visit, ticket: Ticket, change: Callable[[Ticket], Awaitable[Ticket]]) -> Response:

@@ -16,7 +16,7 @@ from services.knowledge.nodes import Node
 BOX_WIDTH, BOX_HEIGHT = 220, 40
 COLUMN, ROW = 320, 52
 MARGIN = 8
-LINE_LENGTH = 30
+LINE_LENGTH = 27
 
 Place = tuple[int, int]
 

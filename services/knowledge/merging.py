@@ -99,8 +99,8 @@ async def survivor_of(card: FailureCard, into: str) -> FailureCard:
         require_editor(one)
     if card.status is FailureCardStatus.approved and kept.status is not FailureCardStatus.approved:
         raise WouldHide(
-            f"{card.id} is approved and {kept.id} is not: repairs would lose a card that they use. Merge the other way "
-            "round, or approve the other one first.",
+            f"“{card.title}” is approved and “{kept.title}” is not: repairs would lose a card that they use. Merge the "
+            "other way round, or approve the other one first.",
             current=kept.status,
         )
     return kept

@@ -14,7 +14,7 @@ from services.accounts.sessions import actor_of
 from services.repairs import ticket_moves, tickets
 from services.repairs.visibility import load_visible
 from tests.routes.portal.support import csrf_token, visitor
-from tests.support import Api
+from tests.support import PASSWORD, Api
 
 INPUT = re.compile(r'<input (?:id="\w+" name="(\w+)" type="\w+"|type="hidden" name="(\w+)") value="([^"]*)"')
 AREA = re.compile(r'<textarea id="\w+" name="(\w+)"[^>]*>\n([^<]*)</textarea>')
@@ -147,3 +147,20 @@ async def test_a_customer_corrects_their_own_and_nobody_elses(api: Api, asha: Us
         own = await tickets.create(TicketContent(title="No drive"))
     assert await (await form_of(api, customer, own)).send(vehicle_make="Ather") == 303
     assert (await now(customer, own)).vehicle_make == "Ather"
+
+
+async def test_a_form_kept_over_a_sign_in_shows_what_was_typed_and_no_more(api: Api, asha: User, ticket: Ticket):
+    client = await visitor(api, asha)
+    form = await Form(client, ticket).open()
+    del client.cookies["efi_session"]
+    page = (await client.get("/sign-in")).text
+    token = re.search(r'name="csrf_token" value="([0-9a-f]+)"', page)
+    assert token is not None
+    kept = fields_of(form.page) | {"title": "Beeps when wet"}
+    signing_in = {"csrf_token": token[1], "email": asha.email, "password": PASSWORD, "next": form.path}
+    names = {"kept_name": list(kept), "kept_value": list(kept.values())}
+    offered = (await client.post("/sign-in", data=signing_in | names)).text
+    assert "<dt>title</dt><dd" in offered
+    assert "Beeps when wet" in offered
+    assert "<dt>was title" not in offered
+    assert '<input type="hidden" name="was_title" value="Beeps">' in offered

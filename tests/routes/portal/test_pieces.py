@@ -36,6 +36,7 @@ DYNAMIC = (
     "incident.closed_",
     "word.",
     "age.",
+    "flagging.said_",
     "form.yes",
     "form.no",
 )
