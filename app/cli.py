@@ -251,7 +251,11 @@ def network_pull(node_id: Annotated[str, typer.Argument(metavar="PEER", help="Th
     async def work() -> pulling.Pulled:
         return await pulling.pull(await peers.get(node_id))
 
-    typer.echo(with_store("network", work))
+    pulled = with_store("network", work)
+    typer.echo(
+        f"{pulled.received} cards and shares of evidence came: {pulled.added} cards added, {pulled.updated} updated, "
+        f"{pulled.conflicts} conflicts, {pulled.refused} items refused. Up to its change {pulled.cursor}."
+    )
 
 
 def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
@@ -279,7 +283,7 @@ def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
     configure_logs(settings.log_level, as_json=settings.env == "production")
     try:
         return asyncio.run(run(settings))
-    except (EmbeddedStoreError, EfiError) as error:
+    except (EmbeddedStoreError, EfiError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 

@@ -318,6 +318,29 @@ async def test_the_action_takes_it_over(technician, cards):
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "diagnosis_session_id")
 
 
+async def test_a_full_action_takes_what_it_has_room_for(technician, cards):
+    session = await begin(technician)
+    check = session["next_step"]["check"]
+    session = await say(technician, session, test_id=check["test_id"], answer=uneven(check))
+    lines, tools = [f"Looked at part {n}" for n in range(100)], [f"Tool {n}" for n in range(50)]
+
+    answer = await technician.post(
+        "/api/efi/technician-actions",
+        json={
+            "ticket_id": session["ticket_id"],
+            "diagnosis_session_id": session["session_id"],
+            "diagnostic_steps_performed": lines,
+            "tools_used": tools,
+            "resolution_outcome": "partial",
+        },
+    )
+
+    assert answer.status_code == 201, answer.text
+    action = answer.json()
+    assert (action["diagnostic_steps_performed"], action["tools_used"]) == (lines, tools)
+    assert len(action["attempted_diagnostics"]) == 1
+
+
 async def test_the_action_names_the_card_whose_repair_helped(technician, cards):
     session = await begin(technician)
     weak = cards["weak"].id
