@@ -263,18 +263,22 @@ def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
 
     An expected error ends the process with a sentence instead of a traceback.
     """
+    from app import database
     from app.embedded_store import EmbeddedStoreError
     from app.errors import EfiError
     from app.logs import configure_logs
     from app.security import acting_as, system
     from app.settings import Settings
     from app.store import open_store
-    from services.knowledge import evidence_rows
+    from services.knowledge import evidence_rows, redaction
     from services.knowledge.network import identity
+    from services.workflows.rights import RIGHTS
 
     async def run(settings: Settings) -> T:
+        database.guard.policy = RIGHTS
         evidence_rows.configure(half_life_days=settings.evidence_half_life_days)
         identity.configure(secret_key=settings.signing_key())
+        redaction.configure(phone_region=settings.phone_region)
         async with open_store(settings, share=True):
             with acting_as(system(command)):
                 return await work()
