@@ -47,8 +47,14 @@ def _announce(url: str) -> None:
     print(f"  sign in as {settings.admin_email}", flush=True)
 
 
+SWITCH_SECONDS = 0.001
+"""How long a thread computes before another that waits for the interpreter gets it. The sentence model's thread needs
+it for a moment before and after each complaint; by Python's own 5 ms it would wait longer than it works."""
+
+
 def main() -> None:
     """Serve until SIGINT or SIGTERM. Exits with 1 if the service cannot start."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     server = _Server(
         uvicorn.Config(
             StartErrors(app),

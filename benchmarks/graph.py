@@ -81,8 +81,6 @@ async def _fill(edges: int) -> int:
         _content(_card(0), RelationType.affects, _hub("subsystem", 0)), CreationMethod.inferred, stated=True
     )
     stored = encode(template)
-    # Built at the end, indexes cost a tenth of what keeping them up to date does.
-    await collection.drop_indexes()
     written = cards = 0
     batch: list[dict[str, Any]] = []
     while written < edges:
@@ -93,7 +91,6 @@ async def _fill(edges: int) -> int:
         if len(batch) >= BATCH or written >= edges:
             await collection.insert_many(batch, ordered=False)
             batch = []
-    await collection.create_indexes(KnowledgeRelation.Settings.indexes)
     return cards
 
 

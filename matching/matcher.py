@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
-from matching.channels import Hits
+from matching.channels import Channel, Hits
 from matching.index import CardIndex
 from matching.query import Query
 from matching.reasons import readable, spread
@@ -30,6 +31,13 @@ _BESIDE = ThreadPoolExecutor(1, "efi-match")
 """The second thread; it starts with the first use. The kernels let go of the interpreter."""
 
 
+class Prepared(NamedTuple):
+    """A case ready to be searched for, and the time that took."""
+
+    query: Query
+    step: Step
+
+
 class UnknownScorer(LookupError):
     """No scorer has this name; the message lists those that exist."""
 
@@ -40,9 +48,15 @@ class Matcher:
         self.index = index
         self.scorers = {scorer.name: scorer for scorer in scorers or (EfiV2Scorer(), CalibratedScorer())}
 
+    def prepare(self, case: Case) -> Prepared:
+        """What of a match needs no index to stand still, most of it the sentence model's: it may run beside others."""
+        started = perf_counter()
+        query = self.index.prepare(case)
+        return Prepared(query, Step("prepare", _since(started)))
+
     def match(
         self,
-        case: Case,
+        case: Case | Prepared,
         *,
         scorer: str = "efi_v2",
         limit: int = 5,
@@ -52,14 +66,14 @@ class Matcher:
     ) -> MatchResult:
         """Up to `limit` cards that scored above 0 and at least `min_score`, best first.
 
-        `min_probability` applies to scorers that give one. Raises UnknownScorer.
+        `min_probability` applies to scorers that give one. A case that was prepared before need not be again. Raises
+        UnknownScorer.
         """
-        started = perf_counter()
         if scorer not in self.scorers:
             raise UnknownScorer(f"there is no scorer {scorer!r}; choose one of {', '.join(sorted(self.scorers))}")
         chosen = self.scorers[scorer]
-        query = self.index.prepare(case)
-        prepared = Step("prepare", _since(started))
+        query, preparing = case if isinstance(case, Prepared) else self.prepare(case)
+        started = perf_counter()
         with self.index.lock:
             found, steps = self._search(chosen, query, include_drafts)
             sheet, scoring = self._sheet(chosen, query, found)
@@ -74,10 +88,10 @@ class Matcher:
             scorer_version=chosen.version,
             abstained=verdict.abstained,
             none_probability=verdict.none_probability,
-            trace=(prepared, *steps, Step("score", _since(scoring))),
+            trace=(preparing, *steps, Step("score", _since(scoring))),
             channels_off={name: why for name, why in off.items() if why is not None},
             embedder=embedder.name if embedder is not None else None,
-            duration_ms=_since(started),
+            duration_ms=preparing.duration_ms + _since(started),
             shared=verdict.shared,
             symptoms=symptoms,
         )
@@ -132,7 +146,7 @@ class Matcher:
         slots = distinct(np.concatenate([hits.slots for hits in found.values()]))
         channels = self.index.channels
         scores = {
-            name: channels[name].score(query, slots)
+            name: _judged(channels[name], query, slots, found[name])
             if name in found and not channels[name].off_for(query)
             else np.zeros(len(slots), dtype=np.float32)
             for name in scorer.channels
@@ -187,6 +201,19 @@ class Matcher:
             if share and source in channels
         }
         return readable(spread(shares, told))
+
+
+def _judged(channel: Channel, query: Query, slots: np.ndarray, hits: Hits) -> np.ndarray:
+    """What a channel says of the slots, without asking it again about its own hits."""
+    if not len(hits):
+        return channel.score(query, slots)
+    order = np.argsort(hits.slots)
+    known, scores = hits.slots[order], hits.scores[order]
+    place = known.searchsorted(slots).clip(max=len(known) - 1)
+    new = known[place] != slots
+    judged = scores[place]
+    judged[new] = channel.score(query, slots[new])
+    return judged
 
 
 def _since(start: float) -> float:

@@ -1,6 +1,7 @@
 """Matching for those who ask: routes, workflows and the evaluation."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 
 from app import clock
@@ -22,8 +23,12 @@ DEFAULT_SCORER = "calibrated"
 """It finds more on the gold set than the specification's ensemble `efi_v2` (see `efi evaluate`)."""
 SUGGESTIONS = 5
 """How many cards a ticket is given (specification, §4.3)."""
-IN_THREAD_ABOVE = 5_000
-"""Cards above which a match takes long enough to be kept off the event loop; below, the detour costs more."""
+IN_THREAD_ABOVE = 20_000
+"""Cards above which a search takes long enough to be kept off the event loop; below, the detour costs more."""
+_PREPARING = ThreadPoolExecutor(1, "efi-prepare")
+"""The sentence model lets go of the interpreter: one thread of it keeps a second processor busy, more only wait."""
+_SEARCHING = ThreadPoolExecutor(1, "efi-search")
+"""Searches take turns at the index: more threads would only wait for each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +76,13 @@ async def match(case: Case, options: MatchOptions | None = None) -> Matched:
     """
     live, chosen = serving(), options or MatchOptions()
     await live.caught_up()
+    loop, matcher = asyncio.get_running_loop(), live.matcher
+    # A remote model is waited for by many at once; the installed one computes, one after the other.
+    prepared = await loop.run_in_executor(None if live.remote else _PREPARING, matcher.prepare, case)
 
-    def work() -> Matched:
-        result = live.matcher.match(
-            case,
+    def search() -> Matched:
+        result = matcher.match(
+            prepared,
             scorer=chosen.scorer,
             limit=chosen.limit,
             include_drafts=chosen.include_drafts,
@@ -84,8 +92,8 @@ async def match(case: Case, options: MatchOptions | None = None) -> Matched:
         return Matched(result, len(live.index))
 
     try:
-        in_thread = live.remote or len(live.index) > IN_THREAD_ABOVE
-        matched = await asyncio.to_thread(work) if in_thread else work()
+        large = len(live.index) > IN_THREAD_ABOVE
+        matched = await loop.run_in_executor(_SEARCHING, search) if large else search()
     except UnknownScorer as error:
         raise Invalid.field("scorer", str(error), chosen.scorer) from None
     if chosen.min_probability and matched.result.none_probability is None:

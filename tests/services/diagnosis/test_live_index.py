@@ -127,7 +127,9 @@ async def test_a_restart_loads_everything_but_what_is_deprecated(here: LiveIndex
     restarted = LiveIndex()
     assert await restarted.load(lambda done, total: steps.append((done, total))) == 5
     assert {card.card_id for card in restarted.index} == {card.id for card in kept}
-    assert steps[0] == steps[-1] == (5, 5)
+    assert steps[0] == (5, 5)
+    done, total = steps[-1]  # how many await a vector depends on how far the other index has come
+    assert done == total
 
 
 async def test_new_symptoms_and_edges_are_followed(elsewhere: LiveIndex):
