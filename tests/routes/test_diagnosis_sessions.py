@@ -354,6 +354,24 @@ async def test_the_action_names_the_card_whose_repair_helped(technician, cards):
     assert [answer.json()["failure_card_used"] for answer in (proposed, helped)] == [None, weak]
 
 
+async def test_what_was_never_a_suspect_is_not_ruled_out(technician, cards):
+    others = [
+        card(f"Range short in winter {n}", None, cost="9000").model_copy(update={"error_codes": []}) for n in range(9)
+    ]
+    with acting_as(system("test")):
+        await upsert_by_natural_key([(f"winter {n}", one) for n, one in enumerate(others)])
+    session = await begin(technician)
+    unthought = {one["card_id"] for one in session["candidates"] if one["prior"] < 0.02}
+    assert unthought
+
+    check = session["next_step"]["check"]
+    session = await say(technician, session, test_id=check["test_id"], answer=uneven(check))
+
+    out = {one["card_id"] for one in session["candidates"] if one["ruled_out"]}
+    assert cards["charger"].id in out
+    assert not out & unthought
+
+
 async def test_earlier_rejections_are_shown(technician, cards):
     variant = "ather||"
     with acting_as(system("test")):

@@ -10,6 +10,8 @@ from services.diagnosis.guided.planner import GONE, Decision, Kind, Option, Plan
 SHOWN = 3
 """Cards named for each answer; the rest are in the numbers."""
 NOTABLE = 0.02
+FELL_TO = 0.5
+"""Share of its probability below which a card may count as ruled out by what was checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ def _prospect(before: np.ndarray, after: np.ndarray, answer: bool, out: Collecti
     change = np.abs(after - before)
     order = np.argsort(-change, kind="stable")
     shifts = tuple(Shift(int(n), float(before[n]), float(after[n])) for n in order[:SHOWN] if change[n] >= NOTABLE)
-    gone = map(int, np.flatnonzero((after[:-1] < GONE) & (before[:-1] >= GONE)))
+    known, left = before[:-1], after[:-1]
+    gone = map(int, np.flatnonzero((left < GONE) & (known >= GONE) & (left < FELL_TO * known)))
     return Prospect(answer, 0.0, shifts, tuple(card for card in gone if card not in out))
 
 

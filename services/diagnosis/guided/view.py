@@ -26,8 +26,6 @@ from services.diagnosis.guided.problem import Problem
 TELLING = float(np.log(1.5))
 """Log odds from which an answer counts among what speaks against a card."""
 REASONS_KEPT = 3
-FELL_TO = 0.5
-"""Share of its first probability below which a card may count as ruled out by what was checked."""
 
 
 def standing(steps: Sequence[SessionStep]) -> list[SessionStep]:
@@ -175,7 +173,7 @@ def _candidate(
         # against a card of which nobody had thought.
         suspected = candidate.prior >= GONE and probability < GONE
         handed_over = problem.planner.verdict(place, found) is False
-        gone = (suspected or handed_over) and probability < FELL_TO * candidate.prior
+        gone = (suspected or handed_over) and probability < explain.FELL_TO * candidate.prior
     ruled_out = bool(against) and gone and decision.card != place
     return candidate.model_copy(
         update={"probability": probability, "ruled_out": ruled_out, "ruled_out_by": against if ruled_out else []}
