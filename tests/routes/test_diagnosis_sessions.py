@@ -366,6 +366,9 @@ async def test_what_was_never_a_suspect_is_not_ruled_out(technician, cards):
 
     check = session["next_step"]["check"]
     session = await say(technician, session, test_id=check["test_id"], answer=uneven(check))
+    sags = identity(cards["weak"].diagnostic_tree.nodes[1])[0]
+    await technician.post(f"{SESSIONS}/{session['session_id']}/acknowledge", json={"test_id": sags})
+    session = await say(technician, session, test_id=sags, answer="yes")
 
     out = {one["card_id"] for one in session["candidates"] if one["ruled_out"]}
     assert cards["charger"].id in out
