@@ -251,7 +251,11 @@ def network_pull(node_id: Annotated[str, typer.Argument(metavar="PEER", help="Th
     async def work() -> pulling.Pulled:
         return await pulling.pull(await peers.get(node_id))
 
-    typer.echo(with_store("network", work))
+    pulled = with_store("network", work)
+    typer.echo(
+        f"{pulled.received} cards and shares of evidence came: {pulled.added} cards added, {pulled.updated} updated, "
+        f"{pulled.conflicts} conflicts, {pulled.refused} items refused. Up to its change {pulled.cursor}."
+    )
 
 
 def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
@@ -259,18 +263,22 @@ def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
 
     An expected error ends the process with a sentence instead of a traceback.
     """
+    from app import database
     from app.embedded_store import EmbeddedStoreError
     from app.errors import EfiError
     from app.logs import configure_logs
     from app.security import acting_as, system
     from app.settings import Settings
     from app.store import open_store
-    from services.knowledge import evidence_rows
+    from services.knowledge import evidence_rows, redaction
     from services.knowledge.network import identity
+    from services.workflows.rights import RIGHTS
 
     async def run(settings: Settings) -> T:
+        database.guard.policy = RIGHTS
         evidence_rows.configure(half_life_days=settings.evidence_half_life_days)
         identity.configure(secret_key=settings.signing_key())
+        redaction.configure(phone_region=settings.phone_region)
         async with open_store(settings, share=True):
             with acting_as(system(command)):
                 return await work()
@@ -279,7 +287,7 @@ def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
     configure_logs(settings.log_level, as_json=settings.env == "production")
     try:
         return asyncio.run(run(settings))
-    except (EmbeddedStoreError, EfiError) as error:
+    except (EmbeddedStoreError, EfiError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 

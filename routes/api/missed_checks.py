@@ -13,6 +13,7 @@ from routes.api.problems import problems
 from routes.api.schemas import Out
 from routes.api.tickets import CurrentTicket
 from services.diagnosis.guided import guard
+from services.repairs.cards import require_cards
 
 router = api_router("/tickets/{ticket_id}", tag="guided diagnosis")
 
@@ -42,6 +43,7 @@ async def list_missed_checks(
 ) -> MissedChecksOut:
     """Cheap, decisive checks that were not made: a warning. Resolving a ticket and taking an expensive part for a card
     are refused once because of them (`check_missed`); `acknowledge_missed_checks` goes on all the same."""
+    await require_cards({"card_id": card_id})
     return MissedChecksOut(
         items=[MissedCheckOut.model_validate(one) for one in await guard.missed_checks(ticket, card_id)]
     )

@@ -318,6 +318,29 @@ async def test_the_action_takes_it_over(technician, cards):
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "diagnosis_session_id")
 
 
+async def test_a_full_action_takes_what_it_has_room_for(technician, cards):
+    session = await begin(technician)
+    check = session["next_step"]["check"]
+    session = await say(technician, session, test_id=check["test_id"], answer=uneven(check))
+    lines, tools = [f"Looked at part {n}" for n in range(100)], [f"Tool {n}" for n in range(50)]
+
+    answer = await technician.post(
+        "/api/efi/technician-actions",
+        json={
+            "ticket_id": session["ticket_id"],
+            "diagnosis_session_id": session["session_id"],
+            "diagnostic_steps_performed": lines,
+            "tools_used": tools,
+            "resolution_outcome": "partial",
+        },
+    )
+
+    assert answer.status_code == 201, answer.text
+    action = answer.json()
+    assert (action["diagnostic_steps_performed"], action["tools_used"]) == (lines, tools)
+    assert len(action["attempted_diagnostics"]) == 1
+
+
 async def test_the_action_names_the_card_whose_repair_helped(technician, cards):
     session = await begin(technician)
     weak = cards["weak"].id
@@ -329,6 +352,27 @@ async def test_the_action_names_the_card_whose_repair_helped(technician, cards):
     helped = await technician.post("/api/efi/technician-actions", json=body | {"resolution_outcome": "success"})
 
     assert [answer.json()["failure_card_used"] for answer in (proposed, helped)] == [None, weak]
+
+
+async def test_what_was_never_a_suspect_is_not_ruled_out(technician, cards):
+    others = [
+        card(f"Range short in winter {n}", None, cost="9000").model_copy(update={"error_codes": []}) for n in range(9)
+    ]
+    with acting_as(system("test")):
+        await upsert_by_natural_key([(f"winter {n}", one) for n, one in enumerate(others)])
+    session = await begin(technician)
+    unthought = {one["card_id"] for one in session["candidates"] if one["prior"] < 0.02}
+    assert unthought
+
+    check = session["next_step"]["check"]
+    session = await say(technician, session, test_id=check["test_id"], answer=uneven(check))
+    sags = identity(cards["weak"].diagnostic_tree.nodes[1])[0]
+    await technician.post(f"{SESSIONS}/{session['session_id']}/acknowledge", json={"test_id": sags})
+    session = await say(technician, session, test_id=sags, answer="yes")
+
+    out = {one["card_id"] for one in session["candidates"] if one["ruled_out"]}
+    assert cards["charger"].id in out
+    assert not out & unthought
 
 
 async def test_earlier_rejections_are_shown(technician, cards):

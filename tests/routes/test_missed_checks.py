@@ -133,6 +133,13 @@ async def test_without_a_card_or_a_basis_it_keeps_quiet(technician, ticket_id, c
     assert (await resolve(technician, ticket_id, other)).status_code == 200
 
 
+async def test_a_card_that_does_not_exist_is_no_reassurance(technician, ticket_id):
+    answer = await technician.get(f"/api/tickets/{ticket_id}/missed-checks", params={"card_id": "fc_none"})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0] == {"field": "card_id", "rule": "names no failure card", "value": "fc_none"}
+
+
 async def test_an_expensive_part_waits_for_the_check(technician, ticket_id, cards, api: Api):
     async def stocked(number: str, cost: str) -> str:
         body = {"part_name": number, "part_number": number, "unit_cost": cost, "site_id": api.site.id}

@@ -1,6 +1,6 @@
 """What a session says as part of a technician's action, so that nobody types it again."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ WORDS = {
     CheckAnswer.skipped: "Skipped",
 }
 MAX_TEXT = 500
+T = TypeVar("T")
 
 
 class ActionDraft(Strict):
@@ -44,26 +45,30 @@ def draft_of(session: DiagnosisSession, *, card_used: str | None = None) -> Acti
     concluded = session.proposal.card_id if session.proposal.check is None else None
     used = card_used or concluded
     by_number = {step.number: step for step in steps}
+    tools = dict.fromkeys(tool for step in made if step.check for tool in step.check.tools_required)
     return ActionDraft(
         ticket_id=session.ticket_id,
         diagnosis_session_id=session.id,
-        attempted_diagnostics=[_diagnostic(step, titles) for step in checks],
+        attempted_diagnostics=_as_many_as_fit("attempted_diagnostics", [_diagnostic(step, titles) for step in checks]),
         rejected_hypotheses=[
             _rejected(candidate.card_id, candidate.title, [by_number[number] for number in candidate.ruled_out_by])
             for candidate in session.candidates
             if candidate.ruled_out and candidate.card_id != used
         ],
-        diagnostic_steps_performed=[_line(step, titles) for step in steps][:100],
+        diagnostic_steps_performed=_as_many_as_fit(
+            "diagnostic_steps_performed", [_line(step, titles) for step in steps]
+        ),
         measurements=[step.measurement for step in made if step.measurement is not None],
         failure_cards_suggested=[candidate.card_id for candidate in session.candidates],
-        tools_used=list(dict.fromkeys(tool for step in made if step.check for tool in step.check.tools_required))[:50],
+        tools_used=_as_many_as_fit("tools_used", list(tools)),
         diagnostic_time_minutes=sum(step.check.duration_minutes for step in made if step.check),
         failure_card_used=used,
     )
 
 
 def filled(content: ActionContent, session: DiagnosisSession) -> ActionContent:
-    """The action with what the session knows added to what the technician wrote; what they wrote stands first.
+    """The action with what the session knows added to what the technician wrote, as far as an action has room; what
+    they wrote stands first.
 
     The card is taken over where its repair was seen to help in the session; a mere proposal says nothing of what was
     done. Raises Invalid if the session belongs to another ticket.
@@ -86,7 +91,7 @@ def filled(content: ActionContent, session: DiagnosisSession) -> ActionContent:
         "tools_used": draft.tools_used,
     }
     whole = {
-        name: [*(own := getattr(content, name)), *(one for one in more if one not in own)]
+        name: _as_many_as_fit(name, [*(own := getattr(content, name)), *(one for one in more if one not in own)])
         for name, more in added.items()
     }
     minutes = content.diagnostic_time_minutes or draft.diagnostic_time_minutes
@@ -95,6 +100,12 @@ def filled(content: ActionContent, session: DiagnosisSession) -> ActionContent:
         | whole
         | {"failure_card_used": used, "diagnostic_time_minutes": minutes, "diagnosis_session_id": session.id}
     )
+
+
+def _as_many_as_fit(name: str, values: list[T]) -> list[T]:
+    """The first of the values, no more than this field of an action may hold."""
+    rules = ActionContent.model_fields[name].metadata
+    return values[: next(rule.max_length for rule in rules if hasattr(rule, "max_length"))]
 
 
 def _helped(session: DiagnosisSession) -> str | None:

@@ -1,6 +1,6 @@
 """A decision in words and numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,8 @@ from services.diagnosis.guided.planner import GONE, Decision, Kind, Option, Plan
 SHOWN = 3
 """Cards named for each answer; the rest are in the numbers."""
 NOTABLE = 0.02
+FELL_TO = 0.5
+"""Share of its probability below which a card may count as ruled out by what was checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,13 @@ class Prospect:
     rules_out: tuple[int, ...]
 
 
-def prospects(decision: Decision, option: Option, *, inverted: bool = False) -> tuple[Prospect, Prospect]:
-    """Yes, then no, in the sense of the question as it is put (`inverted`: against the test's own sense)."""
-    yes = _prospect(decision.belief, option.if_no if inverted else option.if_yes, True)
-    no = _prospect(decision.belief, option.if_yes if inverted else option.if_no, False)
+def prospects(
+    decision: Decision, option: Option, *, inverted: bool = False, out: Collection[int] = ()
+) -> tuple[Prospect, Prospect]:
+    """Yes, then no, in the sense of the question as it is put (`inverted`: against the test's own sense). The cards in
+    `out` are ruled out already, so no answer does it."""
+    yes = _prospect(decision.belief, option.if_no if inverted else option.if_yes, True, out)
+    no = _prospect(decision.belief, option.if_yes if inverted else option.if_no, False, out)
     chance = 1 - option.chance if inverted else option.chance
     return (
         Prospect(True, chance, yes.shifts, yes.rules_out),
@@ -42,16 +47,24 @@ def prospects(decision: Decision, option: Option, *, inverted: bool = False) -> 
     )
 
 
-def _prospect(before: np.ndarray, after: np.ndarray, answer: bool) -> Prospect:
+def _prospect(before: np.ndarray, after: np.ndarray, answer: bool, out: Collection[int]) -> Prospect:
     change = np.abs(after - before)
     order = np.argsort(-change, kind="stable")
     shifts = tuple(Shift(int(n), float(before[n]), float(after[n])) for n in order[:SHOWN] if change[n] >= NOTABLE)
-    gone = tuple(int(n) for n in np.flatnonzero((after[:-1] < GONE) & (before[:-1] >= GONE)))
-    return Prospect(answer, 0.0, shifts, gone)
+    known, left = before[:-1], after[:-1]
+    gone = map(int, np.flatnonzero((left < GONE) & (known >= GONE) & (left < FELL_TO * known)))
+    return Prospect(answer, 0.0, shifts, tuple(card for card in gone if card not in out))
 
 
-def sentence(planner: Planner, decision: Decision, names: Sequence[str], *, inverted: bool = False) -> str:
-    """Why this step, for the person who is to do it. `names` are the cards' titles."""
+def sentence(
+    planner: Planner,
+    decision: Decision,
+    names: Sequence[str],
+    *,
+    inverted: bool = False,
+    out: Collection[int] = (),
+) -> str:
+    """Why this step, for the person who is to do it. `names` are the cards' titles; the rest as for `prospects`."""
     belief = decision.belief
     if decision.kind is Kind.unknown:
         return (
@@ -62,7 +75,7 @@ def sentence(planner: Planner, decision: Decision, names: Sequence[str], *, inve
     if decision.card is not None and decision.kind is not Kind.test:
         return _why_repair(planner, decision, names[decision.card])
     option = next(option for option in decision.options if option.test == decision.test)
-    both = prospects(decision, option, inverted=inverted)
+    both = prospects(decision, option, inverted=inverted, out=out)
     gain = decision.without - decision.total
     # A tree's saving is reached at its end; a single answer's at once.
     goal = f" (following the tree of “{names[decision.card]}” to its end)" if decision.card is not None else ""

@@ -6,6 +6,7 @@ above 50 mV" is the same measurement as "is it below 50 mV" with the answers exc
 """
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from models.failure_card import DiagnosticNode
 _BELOW = r"below|under|less than|lower than|smaller than|at most|no more than"
 _ABOVE = r"above|over|more than|higher than|greater than|at least|no less than"
 _COMPARATOR = re.compile(rf"\b(?:({_BELOW})|({_ABOVE}))\b(?=\s*[-+−]?\d)")
-_SEVERAL = re.compile(r"\b(?:and|or|but|while|with|without|not|no|never)\b")
+_SEVERAL = re.compile(r"\b(?:and|or|but|while|with|without|not|never|no(?! (?:more|less) than))\b")
 _LIMIT = re.compile(
     rf"\b(?P<word>{_BELOW}|{_ABOVE})\s*(?P<value>[-+−]?\d+(?:[.,]\d+)?)\s*(?P<unit>[^\W\d_]+(?:/[^\W\d_]+)?|%|°C|°F)?",
     re.IGNORECASE,
@@ -38,11 +39,13 @@ _UNIT_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The one comparison of a question with a number: "yes" is on the side that `above` names."""
+    """The one comparison of a question with a number: "yes" is on the side that `above` names, and on the number itself
+    where that is `included` ("at least", "at most")."""
 
     above: bool
     value: float
     unit: str
+    included: bool = False
 
 
 def identity(node: DiagnosticNode) -> tuple[str, bool]:
@@ -93,7 +96,8 @@ def limit_of(question: str) -> Limit | None:
     above = re.fullmatch(_ABOVE, match["word"], re.IGNORECASE) is not None
     value = float(match["value"].replace(",", ".").replace("−", "-"))
     unit = match["unit"] or ""
-    return Limit(above, value, unit) if _in_base(value, unit) is not None else None
+    included = match["word"].casefold().startswith(("at ", "no "))
+    return Limit(above, value, unit, included) if _in_base(value, unit) is not None else None
 
 
 def reading_says(limit: Limit, value: float, unit: str) -> bool | None:
@@ -101,7 +105,9 @@ def reading_says(limit: Limit, value: float, unit: str) -> bool | None:
     ours, theirs = _in_base(limit.value, limit.unit), _in_base(value, unit)
     if ours is None or theirs is None or ours[1] != theirs[1]:
         return None
-    return theirs[0] > ours[0] if limit.above else theirs[0] < ours[0]
+    if math.isclose(theirs[0], ours[0]):  # 2500 mV are 2.5 V, whatever converting has rounded
+        return limit.included
+    return (theirs[0] > ours[0]) == limit.above
 
 
 def _in_base(value: float, unit: str) -> tuple[float, str] | None:

@@ -1,6 +1,6 @@
 """A session's document and the planner: what was answered as findings, a decision as a proposal."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,6 @@ from services.diagnosis.guided.problem import Problem
 TELLING = float(np.log(1.5))
 """Log odds from which an answer counts among what speaks against a card."""
 REASONS_KEPT = 3
-FELL_TO = 0.5
-"""Share of its first probability below which a card whose tree handed over counts as ruled out."""
 
 
 def standing(steps: Sequence[SessionStep]) -> list[SessionStep]:
@@ -90,7 +88,8 @@ def worded(problem: Problem, test: int, place: Place) -> Check:
     )
 
 
-def proposal_of(problem: Problem, decision: Decision, found: Findings) -> Proposal:
+def proposal_of(problem: Problem, decision: Decision, found: Findings, out: Collection[int]) -> Proposal:
+    """What to do next. The cards in `out` are ruled out by now."""
     cards = problem.planner.catalogue.cards
     check = None
     both: list[Prospect] = []
@@ -99,13 +98,14 @@ def proposal_of(problem: Problem, decision: Decision, found: Findings) -> Propos
         check = check_of(problem, decision.test, decision.belief, toward=decision.card, found=found)
         option = next(option for option in decision.options if option.test == decision.test)
         cost = option.cost
-        both = [_prospect(one, cards) for one in explain.prospects(decision, option, inverted=check.inverted)]
+        answers = explain.prospects(decision, option, inverted=check.inverted, out=out)
+        both = [_prospect(one, cards) for one in answers]
     elif decision.card is not None:
         cost = float(problem.planner.repair_costs[decision.card])
     inverted = check is not None and check.inverted
     return Proposal(
         kind=ProposalKind(decision.kind),
-        reason=explain.sentence(problem.planner, decision, problem.titles, inverted=inverted),
+        reason=explain.sentence(problem.planner, decision, problem.titles, inverted=inverted, out=out),
         card_id=cards[decision.card] if decision.card is not None else None,
         check=check,
         prospects=both,
@@ -140,14 +140,16 @@ def planned(session: DiagnosisSession, steps: list[SessionStep], problem: Proble
     found = findings(problem, steps, session.tools_missing)
     decision = problem.planner.decide(found)
     place = {card_id: number for number, card_id in enumerate(problem.planner.catalogue.cards)}
+    candidates = [
+        _candidate(candidate, place.get(candidate.card_id), problem, decision, found, steps)
+        for candidate in session.candidates
+    ]
+    out = {place[candidate.card_id] for candidate in candidates if candidate.ruled_out}
     return {
         "steps": steps,
-        "candidates": [
-            _candidate(candidate, place.get(candidate.card_id), problem, decision, found, steps)
-            for candidate in session.candidates
-        ],
+        "candidates": candidates,
         "unknown_probability": _share(float(decision.belief[-1])),
-        "proposal": proposal_of(problem, decision, found),
+        "proposal": proposal_of(problem, decision, found, out),
         "status": DiagnosisStatus.open if decision.kind is Kind.test else DiagnosisStatus.concluded,
     }
 
@@ -163,9 +165,16 @@ def _candidate(
     if place is None:
         return candidate.model_copy(update={"probability": 0.0, "ruled_out": False, "ruled_out_by": []})
     probability = _share(float(decision.belief[place]))
-    handed_over = problem.planner.verdict(place, found) is False and probability < FELL_TO * candidate.prior
     against = _against(place, problem, steps)
-    ruled_out = bool(against) and (probability < GONE or handed_over) and decision.card != place
+    if place in found.repairs_in_vain:
+        gone = probability < GONE
+    else:
+        # What was never a suspect has not been ruled out because another card has become likelier: it would count
+        # against a card of which nobody had thought.
+        suspected = candidate.prior >= GONE and probability < GONE
+        handed_over = problem.planner.verdict(place, found) is False
+        gone = (suspected or handed_over) and probability < explain.FELL_TO * candidate.prior
+    ruled_out = bool(against) and gone and decision.card != place
     return candidate.model_copy(
         update={"probability": probability, "ruled_out": ruled_out, "ruled_out_by": against if ruled_out else []}
     )

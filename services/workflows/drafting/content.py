@@ -31,6 +31,9 @@ UNKNOWN_FIX = "Resolution pending"
 
 _ADDED = frozenset({"diagnostic_time_minutes", "resolution_time_minutes"})
 
+_SENTENCE = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Shri|Smt|Sri|Er|e\.g|i\.e|approx|ca)\. |[^.!?\n]|[.!?](?!\s))+[!?]?")
+"""Up to the end of a sentence. The full stop of an abbreviation, and one within a number, is none."""
+
 _MODES = (
     (FailureMode.intermittent, r"intermittent\w*|sometimes|now and then|occasional\w*|sporadic\w*|comes and goes"),
     (FailureMode.communication_loss, r"no communication|communication (?:lost|loss|error)|bus[ -]off|not responding"),
@@ -115,8 +118,8 @@ def _content(action: TechnicianAction, ticket: Ticket, symptoms: list[Symptom]) 
 
 def _title(found: str) -> str:
     """The first sentence of what was found."""
-    sentence = re.split(r"(?<=[.!?])\s|\n", found.strip(), maxsplit=1)[0].rstrip(".")
-    return (DRAFT_MARK + sentence)[:200].strip()
+    sentence = _SENTENCE.match(found.strip())
+    return (DRAFT_MARK + (sentence[0].rstrip(".") if sentence else ""))[:200].strip()
 
 
 def _description(action: TechnicianAction) -> str:

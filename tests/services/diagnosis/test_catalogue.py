@@ -110,7 +110,8 @@ def test_preparation_is_told_from_the_check():
     ("question", "expected"),
     [
         ("Is the spread below 50 mV?", Limit(above=False, value=50, unit="mV")),
-        ("Is the reading at least 1.5 MΩ?", Limit(above=True, value=1.5, unit="MΩ")),
+        ("Is the reading at least 1.5 MΩ?", Limit(above=True, value=1.5, unit="MΩ", included=True)),
+        ("Is the drop no more than 0.2 V?", Limit(above=False, value=0.2, unit="V", included=True)),
         ("Is it below -30 °C?", Limit(above=False, value=-30, unit="°C")),
         ("Is it below 3 V and above 1 V?", None),
         ("Is the fuse intact?", None),
@@ -134,3 +135,19 @@ def test_limits_are_read_from_the_question(question: str, expected: Limit | None
 )
 def test_a_reading_answers_the_question(value: float, unit: str, says: bool | None):
     assert reading_says(Limit(above=False, value=50, unit="mV"), value, unit) is says
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        ("Is the group voltage at least 2.5 V?", True),
+        ("Is the group voltage no less than 2.5 V?", True),
+        ("Is the group voltage at most 2.5 V?", True),
+        ("Is the group voltage above 2.5 V?", False),
+        ("Is the group voltage below 2.5 V?", False),
+    ],
+)
+def test_a_reading_on_the_limit_itself(question: str, says: bool):
+    limit = limit_of(question)
+    assert limit is not None
+    assert [reading_says(limit, 2.5, "V"), reading_says(limit, 2500, "mV")] == [says, says]

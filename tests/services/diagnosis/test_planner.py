@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.diagnosis.guided.catalogue import build
 from services.diagnosis.guided.economics import Economics, outlook
-from services.diagnosis.guided.explain import sentence
+from services.diagnosis.guided.explain import prospects, sentence
 from services.diagnosis.guided.likelihoods import ANY_CARD, Counts, borrowed, table
 from services.diagnosis.guided.planner import Findings, Kind, Planner
 from tests.services.diagnosis.guided_samples import chain, leaf, planner
@@ -164,6 +164,18 @@ def test_nothing_known_explains_it():
 
     assert decision.kind is Kind.unknown
     assert "new card" in sentence(ours, decision, ["A", "B"])
+
+
+def test_no_answer_rules_out_what_is_ruled_out_already():
+    ours = planner({"a": leaf(QUESTIONS[0]), "b": leaf(QUESTIONS[0])}, [0.1, 0.1, 0.8], [4000, 4000])
+    decision = ours.decide()
+    assert decision.kind is Kind.test
+    (option,) = decision.options
+
+    assert [one.rules_out for one in prospects(decision, option)] == [(), (0, 1)]
+    assert [one.rules_out for one in prospects(decision, option, out={0})] == [(), (1,)]
+    assert "rules out “A”, “B”." in sentence(ours, decision, ["A", "B"])
+    assert "rules out “B”." in sentence(ours, decision, ["A", "B"], out={0})
 
 
 def test_a_question_that_only_opens_the_way_is_asked():

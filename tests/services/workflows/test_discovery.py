@@ -124,3 +124,13 @@ async def test_the_author_hears_why_a_draft_was_sent_back(workshop: Workshop, se
     assert message is not None
     assert message.subject.startswith("Sent back: ")
     assert message.body == "Which gasket? Please add a photo."
+
+
+async def test_an_abbreviation_does_not_end_the_title(workshop: Workshop, seeing: None):
+    ticket = await workshop.ticket("Throttle dead")
+    found = "Magnet sits 2.5 mm too low, approx. half, says Mr. Ramesh Kumar. It came loose."
+    await workshop.action(ticket, new_failure_discovered=True, new_failure_description=found)
+    await workshop.settle()
+    draft = await FailureCard.find_one({"source_ticket_id": ticket.id})
+    assert draft is not None
+    assert draft.title == "[DRAFT] Magnet sits 2.5 mm too low, approx. half, says Mr. […]"
