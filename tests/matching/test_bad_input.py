@@ -112,9 +112,12 @@ def test_any_card_can_be_held_and_found_nowhere_it_does_not_belong(text: str, wo
 @pytest.mark.parametrize("scorer", SCORERS)
 def test_twenty_thousand_words_take_a_bounded_time(matchers: list[Matcher], scorer: str) -> None:
     assert len(LONG.split()) > 20_000
-    begun = thread_time()
-    check(matchers[0].match(Case(LONG), scorer=scorer))
-    assert thread_time() - begun < 0.5  # a tenth of that where it was measured
+    taken = []
+    for _ in range(3):  # of which the garbage collector may meet one or two
+        begun = thread_time()
+        check(matchers[0].match(Case(LONG), scorer=scorer))
+        taken.append(thread_time() - begun)
+    assert min(taken) < 0.5  # a tenth of that where it was measured
 
 
 @pytest.mark.parametrize("scorer", SCORERS)

