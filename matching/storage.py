@@ -93,9 +93,14 @@ def rank(
 def distinct(slots: np.ndarray) -> np.ndarray:
     """Slots ascending, each once. For some hundreds a third of what numpy's own `unique` takes."""
     ordered = np.sort(slots)
+    return ordered[firsts(ordered)]
+
+
+def firsts(ordered: np.ndarray) -> np.ndarray:
+    """Whether each of these ascending values is the first of its equals."""
     first = np.ones(len(ordered), dtype=bool)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-    return ordered[first]
+    return first
 
 
 def by_block(slots: np.ndarray) -> Iterator[tuple[int, np.ndarray | slice, np.ndarray]]:

@@ -15,7 +15,7 @@ from matching.channels.base import Channel, Hits
 from matching.query import Query
 from matching.records import CardRecord, Vehicle, VehicleRange
 from matching.results import Reason
-from matching.storage import Column
+from matching.storage import Column, firsts
 from matching.text import fold
 
 
@@ -130,8 +130,7 @@ class Fits:
         order = np.argsort(slots, kind="stable")
         self._default, self._known = default, known
         slots, fits = slots[order], fits[order]
-        first = np.ones(len(slots), dtype=bool)
-        np.not_equal(slots[1:], slots[:-1], out=first[1:])
+        first = firsts(slots)
         self.slots = slots[first]
         best = np.maximum.reduceat(fits, np.flatnonzero(first)) if len(fits) else fits
         self.fits = np.maximum(best, default[self.slots])
