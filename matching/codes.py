@@ -260,7 +260,10 @@ def _oem(text: str, cleaned: str) -> Code:
             "oem_characters",
             f"{cleaned!r} is not a code: up to three words of letters, digits and . : / + # - _.",
         )
-    return Code(Scheme.oem, _oem_base(cleaned))
+    base = _oem_base(cleaned)
+    if len(base) > OEM_MAX_LENGTH:  # a bare number is longer with its "ERR"
+        raise InvalidCode(text, "oem_length", f"A maker's code has at most {OEM_MAX_LENGTH} characters.")
+    return Code(Scheme.oem, base)
 
 
 def _oem_base(text: str) -> str:
