@@ -1,7 +1,7 @@
 """Matcher: a case through the channels and a scorer to explained candidates."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from time import perf_counter
@@ -48,6 +48,12 @@ class Matcher:
         self.index = index
         self.scorers = {scorer.name: scorer for scorer in scorers or (EfiV2Scorer(), CalibratedScorer())}
 
+    def scorer(self, name: str) -> Scorer:
+        """Raises UnknownScorer."""
+        if name not in self.scorers:
+            raise UnknownScorer(f"there is no scorer {name!r}; choose one of {', '.join(sorted(self.scorers))}")
+        return self.scorers[name]
+
     def prepare(self, case: Case) -> Prepared:
         """What of a match needs no index to stand still, most of it the sentence model's: it may run beside others."""
         started = perf_counter()
@@ -69,17 +75,16 @@ class Matcher:
         `min_probability` applies to scorers that give one. A case that was prepared before need not be again. Raises
         UnknownScorer.
         """
-        if scorer not in self.scorers:
-            raise UnknownScorer(f"there is no scorer {scorer!r}; choose one of {', '.join(sorted(self.scorers))}")
-        chosen = self.scorers[scorer]
+        chosen = self.scorer(scorer)
         query, preparing = case if isinstance(case, Prepared) else self.prepare(case)
         started = perf_counter()
         with self.index.lock:
-            found, steps = self._search(chosen, query, include_drafts)
-            sheet, scoring = self._sheet(chosen, query, found)
+            off = self._off(chosen, query)
+            found, steps = self._search(chosen, query, off, include_drafts)
+            scoring = perf_counter()
+            sheet = self._sheet(chosen, query, off, found)
             verdict = chosen.judge(sheet)
             candidates = self._candidates(sheet, verdict, limit, min_score, min_probability)
-            off = {name: self.index.channels[name].off_for(query) for name in chosen.channels}
             embedder = self.index.embedder_for(query)
             symptoms = self._symptoms(query)
         return MatchResult(
@@ -89,7 +94,7 @@ class Matcher:
             abstained=verdict.abstained,
             none_probability=verdict.none_probability,
             trace=(preparing, *steps, Step("score", _since(scoring))),
-            channels_off={name: why for name, why in off.items() if why is not None},
+            channels_off=off,
             embedder=embedder.name if embedder is not None else None,
             duration_ms=preparing.duration_ms + _since(started),
             shared=verdict.shared,
@@ -110,15 +115,23 @@ class Matcher:
         """All candidates of a case with every channel's judgement, before any scorer has weighed them."""
         query = self.index.prepare(case)
         with self.index.lock:
-            found, _ = self._search(scorer, query, include_drafts=False)
-            return self._sheet(scorer, query, found)[0]
+            off = self._off(scorer, query)
+            found, _ = self._search(scorer, query, off, include_drafts=False)
+            return self._sheet(scorer, query, off, found)
 
-    def _search(self, scorer: Scorer, query: Query, include_drafts: bool) -> tuple[dict[str, Hits], list[Step]]:
+    def _off(self, scorer: Scorer, query: Query) -> dict[str, str]:
+        """The channels that cannot serve this case, with the reason."""
+        channels = self.index.channels
+        reasons = ((name, channels[name].off_for(query)) for name in scorer.channels)
+        return {name: reason for name, reason in reasons if reason is not None}
+
+    def _search(
+        self, scorer: Scorer, query: Query, off: Mapping[str, str], include_drafts: bool
+    ) -> tuple[dict[str, Hits], list[Step]]:
         """What every channel proposes, up to the one that settles the match."""
         allowed = (self.index.alive if include_drafts else self.index.approved).data
         favoured = self.index.vehicle.favoured(query)
         channels = self.index.channels
-        off = {name: channels[name].off_for(query) for name in scorer.channels}
 
         found: dict[str, tuple[Hits, float]] = {}
         begun: Scan | None = None
@@ -127,7 +140,7 @@ class Matcher:
                 started = perf_counter()
                 if name in LEXICAL and len(self.index) >= SIDE_BY_SIDE and CORES > 1:
                     begun = self.index.semantic.begin(query, allowed, _BESIDE)
-                hits = Hits.none() if off[name] else channels[name].search(query, DEPTH, allowed, favoured)
+                hits = Hits.none() if name in off else channels[name].search(query, DEPTH, allowed, favoured)
                 found[name] = hits, _since(started)
                 if scorer.settled(name, hits):
                     break
@@ -136,22 +149,21 @@ class Matcher:
                 begun.finish()  # nothing may go on reading once the index is unlocked
         ids = iter(self.index.ids_at(np.concatenate([hits.slots for hits, _ in found.values()])))
         steps = [
-            Step(name, duration, tuple(islice(ids, len(hits))), hits.scores, off[name] or "")
+            Step(name, duration, tuple(islice(ids, len(hits))), hits.scores, off.get(name, ""))
             for name, (hits, duration) in found.items()
         ]
         return {name: hits for name, (hits, _) in found.items()}, steps
 
-    def _sheet(self, scorer: Scorer, query: Query, found: dict[str, Hits]) -> tuple[Sheet, float]:
-        begun = perf_counter()
+    def _sheet(self, scorer: Scorer, query: Query, off: Mapping[str, str], found: dict[str, Hits]) -> Sheet:
         slots = distinct(np.concatenate([hits.slots for hits in found.values()]))
         channels = self.index.channels
         scores = {
             name: _judged(channels[name], query, slots, found[name])
-            if name in found and not channels[name].off_for(query)
+            if name in found and name not in off
             else np.zeros(len(slots), dtype=np.float32)
             for name in scorer.channels
         }
-        return Sheet(query, self.index, slots, scores), begun
+        return Sheet(query, self.index, slots, scores)
 
     def _candidates(
         self, sheet: Sheet, verdict: Verdict, limit: int, min_score: float, min_probability: float
@@ -204,14 +216,12 @@ class Matcher:
 
 
 def _judged(channel: Channel, query: Query, slots: np.ndarray, hits: Hits) -> np.ndarray:
-    """What a channel says of the slots, without asking it again about its own hits."""
+    """What a channel says of the ascending slots, its own hits among them, without asking it again about these."""
     if not len(hits):
         return channel.score(query, slots)
-    order = np.argsort(hits.slots)
-    known, scores = hits.slots[order], hits.scores[order]
-    place = known.searchsorted(slots).clip(max=len(known) - 1)
-    new = known[place] != slots
-    judged = scores[place]
+    judged, new = np.empty(len(slots), dtype=np.float32), np.ones(len(slots), dtype=bool)
+    own = slots.searchsorted(hits.slots)
+    judged[own], new[own] = hits.scores, False
     judged[new] = channel.score(query, slots[new])
     return judged
 

@@ -85,7 +85,7 @@ def rank(
     order = order[scores[order] > 0]
     keep = np.arange(len(order)) < limit
     if favoured is not None and len(favoured):
-        inside = favoured[np.searchsorted(favoured, slots[order]).clip(max=len(favoured) - 1)] == slots[order]
+        _, inside = places_of(slots[order], favoured)
         keep |= inside & (np.cumsum(inside) <= limit)
     return slots[order[keep]], scores[order[keep]]
 
@@ -101,6 +101,12 @@ def firsts(ordered: np.ndarray) -> np.ndarray:
     first = np.ones(len(ordered), dtype=bool)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return first
+
+
+def places_of(values: np.ndarray, ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the values stand among ascending ones, of which there must be some, and whether they stand there at all."""
+    places = ordered.searchsorted(values).clip(max=len(ordered) - 1)
+    return places, ordered[places] == values
 
 
 def by_block(slots: np.ndarray) -> Iterator[tuple[int, np.ndarray | slice, np.ndarray]]:

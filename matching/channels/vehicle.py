@@ -15,7 +15,7 @@ from matching.channels.base import Channel, Hits
 from matching.query import Query
 from matching.records import CardRecord, Vehicle, VehicleRange
 from matching.results import Reason
-from matching.storage import Column, firsts
+from matching.storage import Column, firsts, places_of
 from matching.text import fold
 
 
@@ -141,8 +141,8 @@ class Fits:
             fits = np.where(fits == VehicleFit.incompatible, np.int8(VehicleFit.unknown), fits)
         if not len(self.slots):
             return fits
-        where = np.searchsorted(self.slots, slots).clip(max=len(self.slots) - 1)
-        return np.where(self.slots[where] == slots, self.fits[where], fits)
+        places, named = places_of(np.asarray(slots), self.slots)
+        return np.where(named, self.fits[places], fits)
 
 
 class VehicleChannel(Channel):

@@ -75,8 +75,12 @@ async def match(case: Case, options: MatchOptions | None = None) -> Matched:
     probability if the scorer gives none; Unavailable while there is no index.
     """
     live, chosen = serving(), options or MatchOptions()
-    await live.caught_up()
     loop, matcher = asyncio.get_running_loop(), live.matcher
+    try:
+        matcher.scorer(chosen.scorer)
+    except UnknownScorer as error:
+        raise Invalid.field("scorer", str(error), chosen.scorer) from None
+    await live.caught_up()
     # A remote model is waited for by many at once; the installed one computes, one after the other.
     prepared = await loop.run_in_executor(None if live.remote else _PREPARING, matcher.prepare, case)
 
@@ -91,11 +95,8 @@ async def match(case: Case, options: MatchOptions | None = None) -> Matched:
         )
         return Matched(result, len(live.index))
 
-    try:
-        large = len(live.index) > IN_THREAD_ABOVE
-        matched = await loop.run_in_executor(_SEARCHING, search) if large else search()
-    except UnknownScorer as error:
-        raise Invalid.field("scorer", str(error), chosen.scorer) from None
+    large = len(live.index) > IN_THREAD_ABOVE
+    matched = await loop.run_in_executor(_SEARCHING, search) if large else search()
     if chosen.min_probability and matched.result.none_probability is None:
         reason = f"{chosen.scorer} gives no probability: leave it out or choose another scorer"
         raise Invalid.field("min_probability", reason, chosen.min_probability)
