@@ -6,7 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from matching import CardRecord, Vehicle
+import numpy as np
+
+from matching import CardIndex, CardRecord, Vehicle
+from matching.language import telling
+from matching.text import terms
 from matching.training import Decision
 from seeds.gold import content_of
 from services.diagnosis.evaluation.gold import GoldSet
@@ -42,6 +46,22 @@ def without_year(decisions: Iterable[Decision]) -> list[Decision]:
         replace(decision, case=replace(decision.case, vehicle=replace(decision.case.vehicle, year=None)))
         for decision in decisions
     ]
+
+
+def gists(decisions: Iterable[Decision], words: int, index: CardIndex) -> list[Decision]:
+    """The same complaints cut to the run of so many words that tells most, by how rare they are among the cards."""
+    return [
+        replace(decision, case=replace(decision.case, text=_gist(decision.case.text.split(), words, index)))
+        for decision in decisions
+    ]
+
+
+def _gist(said: list[str], words: int, index: CardIndex) -> str:
+    engine = index.keyword.engine
+    rarity = [sum(engine.idf(term) * telling(term) for term in terms(word) if engine.frequency(term)) for word in said]
+    told = np.convolve(rarity, np.ones(words), "valid") if len(said) > words else np.zeros(1)
+    start = int(np.argmax(told))
+    return " ".join(said[start : start + words])
 
 
 def _card(row: dict[str, Any]) -> CardRecord:

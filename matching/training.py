@@ -6,14 +6,23 @@ posteriori: a Gaussian prior around given weights, so that a few decisions move 
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from matching.evaluation import auroc, expected_calibration_error, hit_at, ndcg_at, reciprocal_rank
 from matching.matcher import Matcher
 from matching.records import Case
-from matching.scorers.calibrated import CARD_FEATURES, NONE_FEATURES, RANGED, CalibratedScorer, Weights, features
+from matching.scorers.calibrated import (
+    CARD_FEATURES,
+    FULL,
+    NONE_FEATURES,
+    RANGED,
+    WORDED,
+    CalibratedScorer,
+    Weights,
+    features,
+)
 
 FOLDS = 5
 STEPS = 200
@@ -37,7 +46,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class Row:
-    """The features of one decided case: `card` (cards × CARD_FEATURES), `none` (NONE_FEATURES), and the truth."""
+    """The features of one decided case: `card` (cards × CARD_FEATURES), `none` (NONE_FEATURES), and the truth.
+
+    `terms` is the number of distinct terms of the complaint.
+    """
 
     ids: tuple[str, ...]
     card: np.ndarray
@@ -45,6 +57,13 @@ class Row:
     relevant: np.ndarray
     ignored: np.ndarray
     decision: Decision
+    terms: int = FULL
+
+    def told(self, weights: Weights) -> "Row":
+        """The row with what words say as much as they count in a complaint of this length; see `Weights.told`."""
+        factor = weights.told(self.terms)
+        worded = np.array([factor if name in WORDED else 1.0 for name in CARD_FEATURES])
+        return replace(self, card=self.card * worded, none=self.none * factor)
 
 
 def collect(matcher: Matcher, decisions: Iterable[Decision]) -> list[Row]:
@@ -63,13 +82,15 @@ def collect(matcher: Matcher, decisions: Iterable[Decision]) -> list[Row]:
                 np.array([card_id in decision.relevant for card_id in ids], dtype=bool),
                 np.array([card_id in decision.ignored for card_id in ids], dtype=bool),
                 decision,
+                len(sheet.query.term_counts),
             )
         )
     return rows
 
 
 def fit(rows: Sequence[Row], prior: Weights, *, learnt: Sequence[str] = LEARNT, strength: float = 0.02) -> Weights:
-    """Weights of greatest posterior probability; features outside `learnt` keep their prior weight.
+    """Weights of greatest posterior probability; features outside `learnt` keep their prior weight, and so does
+    `brevity`.
 
     `strength` is the prior's precision per decision and per standard deviation of a feature. Ranges become the 1st to
     99th percentile of what was seen.
@@ -78,6 +99,8 @@ def fit(rows: Sequence[Row], prior: Weights, *, learnt: Sequence[str] = LEARNT, 
         [prior.card.get(name, 0.0) for name in CARD_FEATURES] + [prior.none.get(n, 0.0) for n in NONE_FEATURES]
     )
     free = np.array([name in learnt for name in (*CARD_FEATURES, *NONE_FEATURES)])
+    ranges = _ranges(rows)
+    rows = [row.told(prior) for row in rows]
     stacked, nones = np.concatenate([row.card for row in rows]), np.stack([row.none for row in rows])
     # A feature that does not vary still separates the cards from "none"; one that is always 0 has nothing to teach.
     everything = (stacked, nones)
@@ -89,13 +112,20 @@ def fit(rows: Sequence[Row], prior: Weights, *, learnt: Sequence[str] = LEARNT, 
     penalty = np.where(np.arange(len(start)) == constant, 0.0, strength)
     learnt_weights = _minimise(rows, start * scale, scale, free, penalty) / scale
     cut = len(CARD_FEATURES)
-    ranges = dict(zip(CARD_FEATURES, np.quantile(stacked, (0.01, 0.99), axis=0).T, strict=True))
-    ranges |= dict(zip(NONE_FEATURES, np.quantile(nones, (0.01, 0.99), axis=0).T, strict=True))
     return Weights(
         dict(zip(CARD_FEATURES, learnt_weights[:cut].tolist(), strict=True)),
         dict(zip(NONE_FEATURES, learnt_weights[cut:].tolist(), strict=True)),
-        {name: (float(low), float(high)) for name, (low, high) in ranges.items() if name in RANGED},
+        ranges,
+        prior.brevity,
     )
+
+
+def _ranges(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
+    """The 1st to the 99th percentile of the features that are RANGED."""
+    stacked, nones = np.concatenate([row.card for row in rows]), np.stack([row.none for row in rows])
+    ranges = dict(zip(CARD_FEATURES, np.quantile(stacked, (0.01, 0.99), axis=0).T, strict=True))
+    ranges |= dict(zip(NONE_FEATURES, np.quantile(nones, (0.01, 0.99), axis=0).T, strict=True))
+    return {name: (float(low), float(high)) for name, (low, high) in ranges.items() if name in RANGED}
 
 
 def _minimise(
@@ -194,9 +224,9 @@ def probabilities(row: Row, weights: Weights) -> np.ndarray:
         [weights.card.get(n, 0.0) for n in CARD_FEATURES] + [weights.none.get(n, 0.0) for n in NONE_FEATURES]
     )
     cut = len(CARD_FEATURES)
-    cards = np.clip(row.card, bounds[:cut, 0], bounds[:cut, 1]) @ factors[:cut]
-    none = np.clip(row.none, bounds[cut:, 0], bounds[cut:, 1]) @ factors[cut:]
-    return _softmax(np.append(cards, none))[0]
+    cards, none = (np.clip(row.card, *bounds[:cut].T), np.clip(row.none, *bounds[cut:].T))
+    believed = replace(row, card=cards, none=none).told(weights)
+    return _softmax(np.append(believed.card @ factors[:cut], believed.none @ factors[cut:]))[0]
 
 
 def _softmax(strengths: np.ndarray) -> tuple[np.ndarray, float]:

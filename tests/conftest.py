@@ -16,6 +16,7 @@ from pymongo import MongoClient
 
 from app import security
 from app.embedded_store import start_embedded_store
+from matching.minilm import ModelMissing, weight_files
 from tests import databases
 
 MEMORY = Path("/dev/shm")
@@ -84,3 +85,14 @@ def reused_database(_admin: MongoClient[dict[str, Any]], worker_id: str) -> str:
 def other_process(_admin: MongoClient[dict[str, Any]]) -> MongoClient[dict[str, Any]]:
     """Writes as another replica does: the process under test learns of it from the store alone."""
     return _admin
+
+
+@pytest.fixture(scope="session")
+def sentence_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the sentence model is built, once; skips where it cannot be."""
+    pytest.importorskip("onnxruntime", reason="the sentence model's runtime is not installed")
+    try:
+        weight_files()
+    except ModelMissing as missing:
+        pytest.skip(str(missing))
+    return tmp_path_factory.mktemp("models")

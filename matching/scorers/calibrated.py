@@ -47,28 +47,56 @@ CARD_FEATURES = {
 words shared by chance grow with the root of a text's length, so this reads alike for ten words and for three hundred.
 """
 
+WORDED = frozenset({"keyword", "semantic"})
+"""Card features that come from the words of a complaint."""
+
+BRIEF, FULL = 14, 24
+"""Distinct terms up to which a complaint is brief, and from which on it is told in full."""
+
 NONE_FEATURES = ("constant", "typical")
 """Features of the answer "none": 1; the mean cosine to all cards."""
 
 RANGED = frozenset({"typical"})
 """Features that are not believed beyond what was seen in learning: they change with the cards, not with the case."""
 
-LOG_TOTAL = "log_total"
-"""Log of the weight of all cards and of "none": all that a probability takes from the cards beside its own."""
+LOG_TOTAL, TERMS = "log_total", "terms"
+"""Log of the weight of all cards and of "none", all that a probability takes from the cards beside its own; and the
+number of distinct terms of the complaint."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of card features and of "none", and the ranges outside of which some are not believed."""
+    """Weights of card features and of "none", and the ranges outside of which some are not believed.
+
+    A workshop's "AC not cooling" shares fewer words with its card than a page of complaint does with a stranger's.
+    Therefore what words say, for the cards and for "none" alike, counts for `brevity` of itself in a brief complaint;
+    see `told`.
+    """
 
     card: dict[str, float]
     none: dict[str, float]
     ranges: dict[str, tuple[float, float]]
+    brevity: float = 1.0
+
+    def told(self, terms: int) -> float:
+        """The factor of what words say, for a complaint of so many distinct terms.
+
+        `brevity` up to BRIEF terms, 1 from FULL on, in between by the logarithm of their number.
+        """
+        share = math.log(max(terms, BRIEF) / BRIEF) / math.log(FULL / BRIEF)
+        return self.brevity + (1 - self.brevity) * min(1.0, share)
+
+    def column(self, told: float) -> np.ndarray:
+        """The weights of card features, one below the other, for what words say times `told`."""
+        return self._column * np.where(self._worded, told, 1.0)
 
     @cached_property
-    def column(self) -> np.ndarray:
-        """The weights of card features, one below the other."""
+    def _column(self) -> np.ndarray:
         return np.array(list(self.card.values()), dtype=float)[:, None]
+
+    @cached_property
+    def _worded(self) -> np.ndarray:
+        return np.array([name in WORDED for name in self.card])[:, None]
 
     @cached_property
     def sources(self) -> tuple[tuple[str, ...], np.ndarray]:
@@ -114,6 +142,7 @@ def _weights(entry: Mapping[str, Any]) -> Weights:
         {name: float(value) for name, value in entry["card"].items()},
         {name: float(value) for name, value in entry["none"].items()},
         {name: (float(low), float(high)) for name, (low, high) in entry.get("ranges", {}).items()},
+        float(entry.get("brevity", 1.0)),
     )
     unknown = (weights.card.keys() - CARD_FEATURES.keys()) | (weights.none.keys() - set(NONE_FEATURES))
     numbers = [
@@ -123,6 +152,8 @@ def _weights(entry: Mapping[str, Any]) -> Weights:
     ]
     if unknown or not np.isfinite(numbers).all():
         raise ValueError(f"not a calibrated model: unknown features {sorted(unknown)} or values that are not finite")
+    if not 0 < weights.brevity <= 1:
+        raise ValueError(f"not a calibrated model: brevity {weights.brevity} is not between 0 and 1")
     return weights
 
 
@@ -153,10 +184,11 @@ class CalibratedScorer:
         embedder = sheet.index.embedder_for(sheet.query)
         _, weights = self.model.variant(embedder.name if embedder is not None else None)
         columns, none = features(sheet)
+        said = len(sheet.query.term_counts)
         values = [_within(weights, name, columns[name]) for name in weights.card]
-        terms = weights.column * np.array(values).reshape(len(values), len(sheet.slots))
+        terms = weights.column(weights.told(said)) * np.array(values).reshape(len(values), len(sheet.slots))
         strengths = terms.sum(axis=0)
-        against = float(sum(_terms(weights, weights.none, none).values()))
+        against = _against(weights, none, said)
         probabilities, none_probability, rivals, total = _compete(strengths, against)
         return Verdict(
             scores=probabilities,
@@ -166,22 +198,25 @@ class CalibratedScorer:
             none_probability=none_probability,
             abstained=none_probability > self.model.abstain_above,
             inputs={name: columns[name] for name in weights.card},
-            shared={**{name: none[name] for name in weights.none}, LOG_TOTAL: total},
+            shared={**{name: none[name] for name in weights.none}, LOG_TOTAL: total, TERMS: float(said)},
         )
 
     def again(
         self, cards: Sequence[Mapping[str, float]], shared: Mapping[str, float], embedder: str | None
     ) -> tuple[list[float], float | None]:
         _, weights = self.model.variant(embedder)
-        strengths = [sum(_terms(weights, weights.card, card).values()) for card in cards]
-        against = sum(_terms(weights, weights.none, shared).values())
+        said = int(shared[TERMS])
+        column = weights.column(weights.told(said))[:, 0]
+        strengths = [float(column @ [_within(weights, name, card[name]) for name in weights.card]) for card in cards]
+        against = _against(weights, shared, said)
         scores = [float(np.exp(strength - shared[LOG_TOTAL])) for strength in strengths]
         return scores, float(np.exp(against - shared[LOG_TOTAL]))
 
 
-def _terms(weights: Weights, chosen: Mapping[str, float], values: Mapping[str, Any]) -> dict[str, Any]:
-    """What each feature adds to the strength."""
-    return {name: weight * _within(weights, name, values[name]) for name, weight in chosen.items()}
+def _against(weights: Weights, values: Mapping[str, float], said: int) -> float:
+    """The strength of "none" against a complaint of so many distinct terms."""
+    terms = (weight * _within(weights, name, values[name]) for name, weight in weights.none.items())
+    return weights.told(said) * float(sum(terms))
 
 
 def _within(weights: Weights, name: str, values: Any) -> Any:

@@ -16,7 +16,7 @@ from app.factory import create_app
 from app.security import Role, acting_as, system
 from app.settings import Settings
 from matching import Case
-from matching.minilm import NAME, ModelMissing, weight_files
+from matching.minilm import NAME
 from models.embedding import CardVector
 from services.engagement.language_model import language_model
 from tests.databases import empty
@@ -32,17 +32,6 @@ def settings(_admin: MongoClient[dict[str, Any]], database_url: str, worker_id: 
     database = f"efi_embedders_{worker_id}"
     empty(_admin, database)
     return settings_for_tests(database_url, database, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the sentence model is built, once."""
-    pytest.importorskip("onnxruntime", reason="the sentence model's runtime is not installed")
-    try:
-        weight_files()
-    except ModelMissing as missing:
-        pytest.skip(str(missing))
-    return tmp_path_factory.mktemp("models")
 
 
 @pytest.fixture
@@ -83,8 +72,8 @@ async def matched(
     return answer.json()
 
 
-async def test_the_sentence_model_finds_what_shares_no_word(settings: Settings, models: Path):
-    (settings.data_dir / "models").symlink_to(models)
+async def test_the_sentence_model_finds_what_shares_no_word(settings: Settings, sentence_models: Path):
+    (settings.data_dir / "models").symlink_to(sentence_models)
     async with running(settings.model_copy(update={"embedder": "minilm"})) as api:
         wanted, _ = await add("Motor shuts off while driving", "Seat cover torn")
         await embedded(api)
@@ -175,9 +164,9 @@ async def test_cards_that_a_remote_model_refuses_are_told_and_tried_again(remote
 
 
 async def test_an_embedder_of_other_settings_is_found_by_its_name(
-    settings: Settings, server: LanguageModelServer, models: Path
+    settings: Settings, server: LanguageModelServer, sentence_models: Path
 ):
-    (settings.data_dir / "models").symlink_to(models)
+    (settings.data_dir / "models").symlink_to(sentence_models)
     model = language_model(server.settings())
     embedders = Embedders(settings, model)
     for name in ("words-128", NAME, "hashing-384-v1"):

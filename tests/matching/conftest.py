@@ -1,5 +1,7 @@
 """A small knowledge base with one card for every way of being found."""
 
+from pathlib import Path
+
 import pytest
 
 from matching import (
@@ -13,6 +15,7 @@ from matching import (
     Vehicle,
     VehicleRange,
 )
+from matching.minilm import MiniLMEmbedder
 
 SYMPTOMS = (
     Symptom("SYM_CHRG_001", "battery does not charge fully", ("stops charging", "not charging beyond 80%")),
@@ -87,3 +90,8 @@ def index() -> CardIndex:
 @pytest.fixture
 def matcher(index: CardIndex) -> Matcher:
     return Matcher(index)
+
+
+@pytest.fixture(scope="session")
+def sentence_model(sentence_models: Path) -> MiniLMEmbedder:
+    return MiniLMEmbedder.load(sentence_models)

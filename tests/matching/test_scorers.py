@@ -20,7 +20,7 @@ from matching import (
     VehicleRange,
 )
 from matching.minilm import NAME as MINILM
-from matching.scorers.calibrated import CalibratedModel
+from matching.scorers.calibrated import BRIEF, FULL, CalibratedModel, CalibratedScorer, Weights
 from matching.scorers.efi_v2 import effectiveness_multiplier, ensemble
 from tests.matching.conftest import ATHER, CARDS
 
@@ -186,6 +186,26 @@ GOOD = {
 }
 
 
+def test_what_words_say_counts_less_in_a_brief_complaint() -> None:
+    weights = Weights({"keyword": 2.0, "exact": 3.0}, {"constant": 1.0}, {}, brevity=0.5)
+    assert [weights.told(terms) for terms in (0, 1, BRIEF, FULL, 10 * FULL)] == [0.5, 0.5, 0.5, 1, 1]
+    between = [weights.told(terms) for terms in range(BRIEF, FULL + 1)]
+    assert between == sorted(set(between))
+    assert weights.column(0.5).tolist() == [[1.0], [3.0]]
+
+
+def test_a_brief_complaint_is_reckoned_alike_when_it_is_reckoned_again(matcher: Matcher) -> None:
+    model = CalibratedModel.shipped()
+    brief = {name: replace(weights, brevity=0.5) for name, weights in model.variants.items()}
+    scorer = CalibratedScorer(replace(model, variants=brief))
+    told = Matcher(matcher.index, [scorer]).match(Case("motor jerks at start"), scorer="calibrated")
+    again, none = scorer.again([one.inputs for one in told.candidates], told.shared, told.embedder)
+    assert again == pytest.approx([one.score for one in told.candidates], abs=1e-12)
+    assert none == pytest.approx(told.none_probability, abs=1e-12)
+    whole = matcher.match(Case("motor jerks at start"), scorer="calibrated")
+    assert told.none_probability < whole.none_probability
+
+
 def test_shipped_model_is_sound_and_says_how_it_was_found() -> None:
     text = files("matching.models").joinpath("calibrated.json").read_text("utf-8")
     model = CalibratedModel.load(text)
@@ -202,6 +222,9 @@ def test_shipped_model_is_sound_and_says_how_it_was_found() -> None:
         {"none": {"card": {"exact": "NaN"}, "none": {}}},
         {"none": {"card": {}, "none": {"constant": "Infinity"}}},
         {"none": {"card": {}}},
+        {"none": {"card": {}, "none": {}, "brevity": 0}},
+        {"none": {"card": {}, "none": {}, "brevity": 1.5}},
+        {"none": {"card": {}, "none": {}, "brevity": "NaN"}},
         [],
     ],
 )

@@ -52,6 +52,14 @@ def test_features_not_learnt_keep_their_weight() -> None:
     assert weights.none["constant"] != 1.0
 
 
+def test_weights_of_brief_cases_are_found_behind_their_brevity() -> None:
+    rows = [replace(row, terms=1) for row in simulated(3000, weight=2.0, constant=1.5)]
+    weights = fit(rows, Weights({}, {}, {}, brevity=0.5), strength=1e-6)
+    assert weights.card["keyword"] == pytest.approx(4.0, rel=0.15)
+    assert weights.none["constant"] == pytest.approx(3.0, rel=0.15)
+    assert weights.brevity == 0.5
+
+
 def test_cross_validation_of_the_true_model_is_calibrated() -> None:
     result = cross_validate(simulated(1000, 6.0, 4.0), NO_PRIOR, strength=1e-6)
     assert result["ece"] < 0.06
@@ -86,15 +94,18 @@ def test_ignored_cards_teach_nothing_and_count_as_wrong() -> None:
     assert figures([(twin, probabilities(twin, weights))])["hit@1"] == 0.0
 
 
-def test_rows_of_a_real_index_score_like_the_scorer() -> None:
+@pytest.mark.parametrize("brevity", [1.0, 0.6])
+def test_rows_of_a_real_index_score_like_the_scorer(brevity: float) -> None:
     index = CardIndex()
     index.upsert(CardRecord("a", title="Throttle sensor drift", vehicles=(VehicleRange("Ather", "450X"),)))
     index.upsert(CardRecord("b", title="Coolant pump noise", universal=True))
     matcher = Matcher(index)
     case = Case("throttle sensor noise", vehicle=Vehicle("Ather", "450X"))
     (row,) = collect(matcher, [Decision(case, frozenset({"a"}), "g")])
-    shipped = CalibratedModel.shipped().variant(None)[1]
-    result = matcher.match(case, scorer=CalibratedScorer.name)
-    expected = dict(zip(row.ids, probabilities(row, shipped), strict=False))
+    shipped = CalibratedModel.shipped()
+    weights = replace(shipped.variant(None)[1], brevity=brevity)
+    scorer = CalibratedScorer(replace(shipped, variants={"none": weights}))
+    result = Matcher(index, [scorer]).match(case, scorer=CalibratedScorer.name)
+    expected = dict(zip(row.ids, probabilities(row, weights), strict=False))
     assert {c.card_id: c.probability for c in result.candidates} == pytest.approx(expected)
     assert row.relevant.tolist() == [card_id == "a" for card_id in row.ids]

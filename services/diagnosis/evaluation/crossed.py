@@ -29,7 +29,8 @@ def cross_validated(
 ) -> dict[str, Answer]:
     """Answers of weights fitted five times, each time without the failures that are then asked about.
 
-    The fit starts from what the shipped weights do not owe to complaints: features set by judgement. Empty if the
+    The fit starts from what the shipped weights do not owe to complaints, features set by judgement, and from how much
+    brief complaints count, which next to none of the judged ones is. Empty if the
     complaints are about too few failures. `names` maps card ids to ids of the corpus, as for `evaluate`; `advance` is
     told how many complaints have been collected.
     """
@@ -44,10 +45,11 @@ def cross_validated(
         advance(len(rows))
     embedder = matcher.index.embedder
     _, shipped = scorer.model.variant(embedder.name if embedder is not None else None)
-    judged = Weights({name: value for name, value in shipped.card.items() if name not in LEARNT}, {}, {})
+    judged = {name: value for name, value in shipped.card.items() if name not in LEARNT}
+    prior = Weights(judged, {}, {}, shipped.brevity)
     return {
         id_: _answer(row, probabilities, names, scorer.model.abstain_above)
-        for id_, (row, probabilities) in zip(gold.decisions, held_out(rows, judged), strict=True)
+        for id_, (row, probabilities) in zip(gold.decisions, held_out(rows, prior), strict=True)
     }
 
 
