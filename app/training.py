@@ -8,6 +8,7 @@ from rich.table import Table
 from app.errors import Unavailable
 from app.indexing import index_for
 from app.settings import Settings
+from app.terminal import print_table
 from matching.embedding import EmbeddingFailed
 from models.match_model import ModelFigures, TrainingRecord
 from seeds.progress import Stages, progress_on
@@ -44,7 +45,7 @@ def show(training: Training, console: Console) -> None:
     if training.model is None or training.model.record is None:
         console.print(f"Nothing was learnt: {training.idle}", highlight=False, soft_wrap=True)
         return
-    console.print(_table(training.model.record))
+    print_table(console, _table(training.model.record))
     if training.model.refused:
         console.print(f"Refused: {training.model.refused}.", highlight=False, soft_wrap=True)
     elif training.stored:

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from app.terminal import print_table
+
 Figures = dict[str, float | int | None]
 
 
@@ -39,7 +41,7 @@ class Report:
         for line in cells[1:]:
             table.add_row(*line)
         console = console or Console()
-        console.print(table)
+        print_table(console, table)
         for note in self.notes:
             console.print(note, style="dim")
 

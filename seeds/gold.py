@@ -13,6 +13,7 @@ from app.errors import Invalid
 from app.security import acting_as, system
 from app.settings import Settings
 from app.store import open_store
+from app.terminal import print_table
 from matching import Embedder
 from models.failure_card import CardContent, FailureCard
 from seeds.importers.nhtsa import clean, day, model_year
@@ -111,10 +112,10 @@ async def _names() -> dict[str, str]:
 
 def print_report(evaluation: Evaluation, console: Console) -> None:
     """For people: all methods in one table, then where the default scorer is strong and where it is weak."""
-    console.print(_table(evaluation))
+    print_table(console, _table(evaluation))
     for note in notes(evaluation):
         console.print(f"· {note}", highlight=False, soft_wrap=True)
-    console.print(_groups(evaluation))
+    print_table(console, _groups(evaluation))
 
 
 def _table(evaluation: Evaluation) -> Table:
