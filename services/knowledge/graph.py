@@ -16,7 +16,7 @@ from matching.storage import rarity
 from models.enums import NodeType, RelationType
 from services.knowledge import nodes
 from services.knowledge.graph_analysis import Analysis, analyse, weighted
-from services.knowledge.graph_walk import ANY, HUBS, Budget, Edge, Subgraph, Wanted, expand, of_cards, strongest
+from services.knowledge.graph_walk import ANY, HUBS, Budget, Edge, Subgraph, Wanted, every_edge, expand, strongest
 from services.knowledge.nodes import Node, vehicle_key
 
 MAX_LENGTH = 4
@@ -162,7 +162,7 @@ async def reachable_cards(symptom_codes: Sequence[str], *, limit: int = 20) -> t
                 way = Way([(symptom, label), (card, edge.label_of(card))], [edge], edge.weight)
                 _keep_better(ways[card], symptom, specific * edge.weight, way)
     ranked = sorted(ways, key=lambda card: (-_together(ways[card]), card))
-    by_card, _ = await of_cards(ranked[:SIMILAR_SEEDS], limit=SHARED_EDGES)
+    by_card, _ = await every_edge(ranked[:SIMILAR_SEEDS], limit=SHARED_EDGES)
     for card, edges in by_card.items():
         _pass_on(ways, card, [edge for edge in edges if edge.relation is RelationType.similar_to])
     ranked = sorted(ways, key=lambda card: (-_together(ways[card]), card))[:limit]
@@ -236,7 +236,7 @@ async def shared_by(first: str, second: str, *, limit: int = 20) -> tuple[list[S
         cards.append(hit)
     seeds = [sorted(hit, key=lambda card: (-hit[card], card))[:SHARED_CARDS] for hit in cards]
     truncated |= any(len(hit) > SHARED_CARDS for hit in cards)
-    by_card, cut = await of_cards(list(dict.fromkeys(itertools.chain(*seeds))), limit=SHARED_EDGES)
+    by_card, cut = await every_edge(list(dict.fromkeys(itertools.chain(*seeds))), limit=SHARED_EDGES)
     components = [_components(hit, by_card, labels) for hit in cards]
     return _both(cards, labels, limit), _both(components, labels, limit), truncated or cut
 
