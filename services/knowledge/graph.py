@@ -4,7 +4,7 @@ import asyncio
 import base64
 import itertools
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,19 @@ from matching.storage import rarity
 from models.enums import NodeType, RelationType
 from services.knowledge import nodes
 from services.knowledge.graph_analysis import Analysis, analyse, weighted
-from services.knowledge.graph_walk import ANY, HUBS, Budget, Edge, Subgraph, Wanted, every_edge, expand, strongest
+from services.knowledge.graph_walk import (
+    ANY,
+    HUBS,
+    Budget,
+    Edge,
+    Subgraph,
+    Wanted,
+    every_edge,
+    expand,
+    strongest,
+    strongest_of,
+    together,
+)
 from services.knowledge.nodes import Node, vehicle_key
 
 MAX_LENGTH = 4
@@ -93,8 +105,10 @@ async def paths(
     for end in (source, target):
         await _label(end, ())
     # From both ends at once: two short walks are much smaller than a long one.
-    near = await expand([source], math.ceil(max_length / 2), budget=PATH_BUDGET)
-    far = await expand([target], max_length // 2, budget=PATH_BUDGET)
+    near, far = await together(
+        expand([source], math.ceil(max_length / 2), budget=PATH_BUDGET),
+        expand([target], max_length // 2, budget=PATH_BUDGET),
+    )
     truncated = near.truncated or far.truncated
     ways = await asyncio.to_thread(_best_ways, (near, far), source, target, by, max_length, limit)
     if not ways:
@@ -107,10 +121,8 @@ def _best_ways(
     walks: Sequence[Subgraph], source: Node, target: Node, by: str, max_length: int, limit: int
 ) -> list[Way]:
     both = Subgraph()
-    for edge in itertools.chain.from_iterable(walk.edges.values() for walk in walks):
-        inner = {edge.source, edge.target} - {source, target}
-        if all(node.type not in HUBS for node in inner):
-            both.add(edge)
+    for edge in _leading_on(walks, {source, target}):
+        both.add(edge)
     graph = weighted(both)
     if source not in graph or target not in graph or not nx.has_path(graph, source, target):
         return []
@@ -127,6 +139,18 @@ def _best_ways(
         if len(ways) == limit:
             break
     return ways
+
+
+def _leading_on(walks: Iterable[Subgraph], ends: set[Node]) -> Iterable[Edge]:
+    """The edges of walks without those at HUBS and dead ends: only the others can be part of a way between `ends`."""
+    edges = list({edge.id: edge for walk in walks for edge in walk.edges.values()}.values())
+    while True:
+        met = Counter(node for edge in edges for node in (edge.source, edge.target))
+        through = {node for node, times in met.items() if times > 1 and node.type not in HUBS} | ends
+        kept = [edge for edge in edges if edge.source in through and edge.target in through]
+        if len(kept) == len(edges):
+            return kept
+        edges = kept
 
 
 def _by_weight(edge: Edge) -> tuple[float, str]:
@@ -151,8 +175,10 @@ async def reachable_cards(symptom_codes: Sequence[str], *, limit: int = 20) -> t
     """
     ways: defaultdict[Node, dict[Node, tuple[float, Way]]] = defaultdict(dict)
     truncated = False
-    for symptom in dict.fromkeys(Node(NodeType.symptom, code) for code in symptom_codes):
-        found = await strongest(symptom, SYMPTOM_EDGES, wanted=Wanted(relations=_TO_CARDS))
+    symptoms = [Node(NodeType.symptom, code) for code in symptom_codes]
+    to_cards = await strongest_of(symptoms, SYMPTOM_EDGES, wanted=Wanted(relations=_TO_CARDS))
+    for symptom in dict.fromkeys(symptoms):
+        found = to_cards[symptom]
         label = await _label(symptom, found.edges)
         truncated |= found.more
         specific = rarity(min(found.degree, MANY_CARDS), MANY_CARDS)
@@ -223,8 +249,10 @@ async def shared_by(first: str, second: str, *, limit: int = 20) -> tuple[list[S
     labels: dict[Node, str] = {}
     cards: list[dict[Node, float]] = []
     truncated = False
-    for symptom in (Node(NodeType.symptom, first), Node(NodeType.symptom, second)):
-        found = await strongest(symptom, SYMPTOM_EDGES, wanted=Wanted(relations=_TO_CARDS))
+    symptoms = [Node(NodeType.symptom, code) for code in (first, second)]
+    to_cards = await strongest_of(symptoms, SYMPTOM_EDGES, wanted=Wanted(relations=_TO_CARDS))
+    for symptom in symptoms:
+        found = to_cards[symptom]
         await _label(symptom, found.edges)
         truncated |= found.more
         hit: dict[Node, float] = {}

@@ -15,7 +15,7 @@ from models.knowledge_relation import KnowledgeRelation
 from services.knowledge.edge_weights import SAMPLE_SHARE, SAMPLES
 from services.knowledge.nodes import Node
 
-TELLING = 8
+TELLING = 4
 """So many edges of a node tell how all of them are ranked."""
 FINE = 3
 """A bound is placed at this one of the ranks in a sample at least, or a more common sample is looked at."""
@@ -24,7 +24,7 @@ REMEMBERED = 20_000
 REMEMBERED_SECONDS = 600.0
 """For so long. What is remembered makes reading thrifty; old, it makes it less so, never wrong: ranges are read until
 there is enough."""
-HEAD = 200
+HEAD = 500
 """Of the strongest edges of a node, so many ranks are remembered, once they have been read."""
 WEAKEST = 2.0
 """Beyond every rank."""

@@ -6,8 +6,9 @@ and other small nodes are read many at once, and of a large node the strongest e
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -26,6 +27,8 @@ SPARE = 1.5
 AT_ONCE = 50
 """Nodes of one query."""
 MIN_PER_NODE = 8
+UNEVEN = 1.5
+"""Of each of several nodes so many times its share of the edges that fit is read."""
 READ_LIMIT = 5000
 """Edges that are read of one node at most, however few of them pass the filter."""
 HUBS = frozenset({NodeType.subsystem, NodeType.vehicle})
@@ -115,7 +118,7 @@ async def strongest_of(
     asked = list(dict.fromkeys(nodes))
     known = await rankings(node for node in asked if node.type is not NodeType.failure_card)
     large = {node: ranking for node, ranking in known.items() if ranking.degree > SPARE * limit}
-    (whole, _), *tops = await _together(
+    (whole, _), *tops = await together(
         every_edge([node for node in asked if node not in large]),
         *(_top(node, ranking, limit, wanted, after) for node, ranking in large.items()),
     )
@@ -125,18 +128,20 @@ async def strongest_of(
 
 async def _top(node: Node, ranking: Ranking, limit: int, wanted: Wanted, after: float) -> Found:
     found: list[Edge] = []
-    low, spare, read = after, SPARE * limit, 0
+    ranks: list[float] = []
+    low, spare = after, SPARE * limit
     while True:
         exact = low < 0 and limit < len(ranking.head)
         high = await bound(node, ranking, low, limit if exact else spare)
         batch = await _read({"ends": node.key, "rank": {"$gt": low, "$lte": high}})
-        if low < 0:
-            ranking.head_is(edge.rank for edge in batch)
-        read += len(batch)
+        ranks += (edge.rank for edge in batch)
         found += [edge for edge in batch if wanted.passes(edge, node)]
-        if len(found) > limit or high == WEAKEST or read >= READ_LIMIT:
+        if len(found) > limit or high == WEAKEST or len(ranks) >= READ_LIMIT:
             break
-        low, spare = high, 2 * spare
+        missing = (limit + 1 - len(found)) * len(ranks) / max(1, len(found))
+        low, spare = high, min(SPARE * missing, 2 * spare)
+    if after < 0:
+        ranking.head_is(ranks)
     found.sort(key=lambda edge: edge.rank)
     return Found(found[:limit], len(found) > limit or high < WEAKEST, max(ranking.degree, len(found)))
 
@@ -164,8 +169,8 @@ async def every_edge(nodes: Sequence[Node], *, limit: int | None = None) -> tupl
     return found, False
 
 
-async def _together(*questions: Awaitable[Any]) -> list[Any]:
-    """Ask all at once; within a transaction, which knows no such thing, one after the other."""
+async def together(*questions: Awaitable[Any]) -> list[Any]:
+    """The answers to all, asked at once; within a transaction, which knows no such thing, one after the other."""
     if in_a_transaction():
         return [await question for question in questions]
     return await asyncio.gather(*questions)
@@ -185,8 +190,9 @@ async def expand(
 ) -> Subgraph:
     """What lies within `depth` edges of the centres, the strongest ways first until the budget is used up.
 
-    A way is as strong as the product of its weights. HUBS end it, unless they are centres. The centres themselves are
-    in the result only if they have edges.
+    Each step leaves room for the next: of two, the first takes half of the nodes at most. A way is as strong as the
+    product of its weights. HUBS end it, unless they are centres. The centres themselves are in the result only if they
+    have edges.
     """
     limits = budget or Budget()
     graph = Subgraph()
@@ -194,11 +200,13 @@ async def expand(
     frontier = list(strength)
     for level in range(depth):
         going = [node for node in frontier if level == 0 or node.type not in HUBS]
-        # What will not fit need not be read.
-        fitting = max(MIN_PER_NODE, 2 * (limits.nodes - len(strength)) // max(1, len(going)))
+        room = len(centres) + math.ceil((limits.nodes - len(centres)) * (level + 1) / depth)
+        # What will not fit need not be read; which nodes have the stronger edges is not known yet.
+        spread = UNEVEN if len(going) > 1 else 1
+        fitting = max(MIN_PER_NODE, math.ceil(spread * (room - len(strength)) / max(1, len(going))))
         by_node, cut = await _outgoing(going, wanted, limits.edges, min(limits.per_node, fitting))
         graph.truncated |= cut
-        frontier = _take(graph, strength, by_node, limits)
+        frontier = _take(graph, strength, by_node, replace(limits, nodes=room))
     return graph
 
 
@@ -207,7 +215,7 @@ async def _outgoing(
 ) -> tuple[dict[Node, list[Edge]], bool]:
     cards = [node for node in frontier if node.type is NodeType.failure_card]
     others = [node for node in frontier if node.type is not NodeType.failure_card]
-    (by_node, cut), there = await _together(
+    (by_node, cut), there = await together(
         every_edge(cards, limit=edges), strongest_of(others, per_node, wanted=wanted)
     )
     by_node = {card: [edge for edge in found if wanted.passes(edge, card)] for card, found in by_node.items()}
