@@ -173,46 +173,43 @@ async def reachable_cards(symptom_codes: Sequence[str], *, limit: int = 20) -> t
     Each symptom leads to its cards, and to those that resemble them; its weight counts more the fewer cards it leads
     to. The ways of several symptoms add up as independent hints: 1 − Π (1 − strength). Raises NotFound.
     """
-    ways: defaultdict[Node, dict[Node, tuple[float, Way]]] = defaultdict(dict)
+    hints: defaultdict[Node, Hints] = defaultdict(dict)
     truncated = False
     symptoms = [Node(NodeType.symptom, code) for code in symptom_codes]
     to_cards = await strongest_of(symptoms, SYMPTOM_EDGES, wanted=Wanted(relations=_TO_CARDS))
     for symptom in dict.fromkeys(symptoms):
         found = to_cards[symptom]
-        label = await _label(symptom, found.edges)
+        await _label(symptom, found.edges)
         truncated |= found.more
         specific = rarity(min(found.degree, MANY_CARDS), MANY_CARDS)
         for edge in found.edges:
             card = edge.other(symptom)
             if card.type is NodeType.failure_card:
-                way = Way([(symptom, label), (card, edge.label_of(card))], [edge], edge.weight)
-                _keep_better(ways[card], symptom, specific * edge.weight, way)
-    ranked = sorted(ways, key=lambda card: (-_together(ways[card]), card))
+                _keep_better(hints[card], symptom, specific * edge.weight, (edge,))
+    ranked = sorted(hints, key=lambda card: (-_together(hints[card]), card))
     by_card, _ = await every_edge(ranked[:SIMILAR_SEEDS], limit=SHARED_EDGES)
     for card, edges in by_card.items():
-        _pass_on(ways, card, [edge for edge in edges if edge.relation is RelationType.similar_to])
-    ranked = sorted(ways, key=lambda card: (-_together(ways[card]), card))[:limit]
-    return [_reached(card, ways[card]) for card in ranked], truncated
+        _pass_on(hints, card, [edge for edge in edges if edge.relation is RelationType.similar_to])
+    ranked = sorted(hints, key=lambda card: (-_together(hints[card]), card))[:limit]
+    return [_reached(card, hints[card]) for card in ranked], truncated
 
 
-Hints = dict[Node, tuple[float, Way]]
-"""By symptom, how strongly it points to one card, and by which way."""
+Hints = dict[Node, tuple[float, tuple[Edge, ...]]]
+"""By symptom, how strongly it points to one card, and along which edges."""
 
 
-def _pass_on(ways: defaultdict[Node, Hints], card: Node, edges: Iterable[Edge]) -> None:
+def _pass_on(hints: defaultdict[Node, Hints], card: Node, edges: Iterable[Edge]) -> None:
     """What points to a card points, weaker, to those that resemble it."""
     for edge in edges:
         other = edge.other(card)
-        for symptom, (strength, way) in list(ways[card].items()):
-            if len(way.edges) == 1 and other.type is NodeType.failure_card:
-                steps = [*way.nodes, (other, edge.label_of(other))]
-                longer = Way(steps, [*way.edges, edge], way.strength * edge.weight)
-                _keep_better(ways[other], symptom, strength * edge.weight, longer)
+        for symptom, (strength, along) in list(hints[card].items()):
+            if len(along) == 1 and other.type is NodeType.failure_card:
+                _keep_better(hints[other], symptom, strength * edge.weight, (*along, edge))
 
 
-def _keep_better(hints: Hints, symptom: Node, strength: float, way: Way) -> None:
+def _keep_better(hints: Hints, symptom: Node, strength: float, along: tuple[Edge, ...]) -> None:
     if symptom not in hints or strength > hints[symptom][0]:
-        hints[symptom] = (strength, way)
+        hints[symptom] = (strength, along)
 
 
 def _together(hints: Hints) -> float:
@@ -220,8 +217,17 @@ def _together(hints: Hints) -> float:
 
 
 def _reached(card: Node, hints: Hints) -> Reached:
-    ordered = [way for _, way in sorted(hints.values(), key=lambda hint: -hint[0])]
-    return Reached(card, ordered[0].nodes[-1][1], _together(hints), ordered)
+    ordered = sorted(hints.items(), key=lambda hint: -hint[1][0])
+    ways = [_way(symptom, along) for symptom, (_, along) in ordered]
+    return Reached(card, ways[0].nodes[-1][1], _together(hints), ways)
+
+
+def _way(start: Node, along: Sequence[Edge]) -> Way:
+    steps = [(start, along[0].label_of(start))]
+    for edge in along:
+        node = edge.other(steps[-1][0])
+        steps.append((node, edge.label_of(node)))
+    return Way(steps, list(along), math.prod(edge.weight for edge in along))
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,8 +147,8 @@ def weigher(now: datetime) -> Weigher:
         if not stored["support"] and not stored["doubt"]:
             # Most edges rest on their statement alone, which does not age.
             return stored["base_weight"], stored["base_confidence"]
-        sums = Decayed(stored["as_of"], stored["support"], stored["doubt"])
-        strength = Strength(stored["base_weight"], stored["base_confidence"], sums).at(now, lasting)
+        aged = Decayed(stored["as_of"], stored["support"], stored["doubt"]).at(now, lasting)
+        strength = Strength(stored["base_weight"], stored["base_confidence"], aged)
         return strength.weight, strength.confidence
 
     return weigh
