@@ -251,7 +251,8 @@ _RELATIONS = {relation.value: relation for relation in RelationType}
 
 
 async def _read(query: Mapping[str, Any]) -> list[Edge]:
-    found = await KnowledgeRelation.get_pymongo_collection().find(query).to_list()
+    # In one go: the driver would ask for 101 and then for the rest.
+    found = await KnowledgeRelation.get_pymongo_collection().find(query, batch_size=READ_LIMIT).to_list()
     now = clock.now()
     weigh = relations.weigher(now)
     return [_edge(document, weigh) for document in found]
