@@ -30,7 +30,10 @@ class Step:
     run: Callable[[], Awaitable[dict[str, Any]]]
 
 
-STEPS: Sequence[Step] = (Step("0001_knowledge_graph", graph_upkeep.bring_over),)
+STEPS: Sequence[Step] = (
+    Step("0001_knowledge_graph", graph_upkeep.bring_over),
+    Step("0002_graph_samples", graph_upkeep.draw_samples),
+)
 
 
 async def migrate(steps: Sequence[Step] = STEPS, *, patience: float = PATIENCE_SECONDS) -> list[str]:

@@ -79,7 +79,7 @@ class RunningService:
     @property
     def processor_seconds(self) -> float:
         """Processor time of the service's own process; Linux only."""
-        return _processor_seconds(self._process.pid)
+        return processor_seconds_of(self._process.pid)
 
     @property
     def processor_seconds_with_store(self) -> float:
@@ -88,7 +88,7 @@ class RunningService:
         for pid in processes:  # grows while it is read
             children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
             processes += map(int, children.split())
-        return sum(map(_processor_seconds, processes))
+        return sum(map(processor_seconds_of, processes))
 
     def kill(self) -> None:
         """kill -9: no handler runs, nothing is flushed."""
@@ -107,7 +107,8 @@ class RunningService:
         self._process.stdout.close()
 
 
-def _processor_seconds(pid: int) -> float:
+def processor_seconds_of(pid: int) -> float:
+    """Processor time that a process has used; Linux only."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -26,6 +26,9 @@ NEGLIGIBLE = 0.1
 """An edge that no card states ends when its decayed repairs have become fewer than this."""
 REFRESHES_PER_HALF_LIFE = 12
 """How often a stored weight is reckoned anew: it is never off by more than 6 % of its evidence."""
+SAMPLES = 3
+SAMPLE_SHARE = 1 / 8
+"""Of all edges this share is in sample 1 or a further one, of those this share in 2 or 3, of those this share in 3."""
 TIE_SPREAD = 1e-3
 """Edges of equal weight, thousands at a popular node, are spread over this much rank, so that a range parts them."""
 
@@ -61,13 +64,14 @@ def refresh_after(sums: Decayed, half_life: timedelta) -> datetime | None:
     return sums.as_of + half_life / REFRESHES_PER_HALF_LIFE if sums.n >= NEGLIGIBLE / 10 else None
 
 
-def slot_of(edge_id: str) -> float:
-    """A number in [0, 1) that is evenly spread over edges and always the same for one."""
-    return _spread(edge_id)[0]
+def sample_of(edge_id: str) -> int:
+    """The sample that an edge is in, drawn by chance and always the same for one: 0 (none) to SAMPLES, the rarest."""
+    drawn = _spread(edge_id)[0]
+    return sum(drawn < SAMPLE_SHARE**sample for sample in range(1, SAMPLES + 1))
 
 
 def rank_of(edge_id: str, weight: float) -> float:
-    """The order of an edge at its nodes, strongest first; independent of `slot_of` among edges of one weight."""
+    """The order of an edge at its nodes, strongest first; independent of `sample_of` among edges of one weight."""
     return 1 - weight + TIE_SPREAD * _spread(edge_id)[1]
 
 

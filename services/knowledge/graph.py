@@ -4,7 +4,7 @@ import asyncio
 import base64
 import itertools
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,19 @@ from matching.storage import rarity
 from models.enums import NodeType, RelationType
 from services.knowledge import nodes
 from services.knowledge.graph_analysis import Analysis, analyse, weighted
-from services.knowledge.graph_walk import ANY, HUBS, Budget, Edge, Subgraph, Wanted, expand, of_cards, strongest
+from services.knowledge.graph_walk import (
+    ANY,
+    HUBS,
+    Budget,
+    Edge,
+    Subgraph,
+    Wanted,
+    every_edge,
+    expand,
+    strongest,
+    strongest_of,
+    together,
+)
 from services.knowledge.nodes import Node, vehicle_key
 
 MAX_LENGTH = 4
@@ -93,8 +105,10 @@ async def paths(
     for end in (source, target):
         await _label(end, ())
     # From both ends at once: two short walks are much smaller than a long one.
-    near = await expand([source], math.ceil(max_length / 2), budget=PATH_BUDGET)
-    far = await expand([target], max_length // 2, budget=PATH_BUDGET)
+    near, far = await together(
+        expand([source], math.ceil(max_length / 2), budget=PATH_BUDGET),
+        expand([target], max_length // 2, budget=PATH_BUDGET),
+    )
     truncated = near.truncated or far.truncated
     ways = await asyncio.to_thread(_best_ways, (near, far), source, target, by, max_length, limit)
     if not ways:
@@ -107,10 +121,8 @@ def _best_ways(
     walks: Sequence[Subgraph], source: Node, target: Node, by: str, max_length: int, limit: int
 ) -> list[Way]:
     both = Subgraph()
-    for edge in itertools.chain.from_iterable(walk.edges.values() for walk in walks):
-        inner = {edge.source, edge.target} - {source, target}
-        if all(node.type not in HUBS for node in inner):
-            both.add(edge)
+    for edge in _leading_on(walks, {source, target}):
+        both.add(edge)
     graph = weighted(both)
     if source not in graph or target not in graph or not nx.has_path(graph, source, target):
         return []
@@ -127,6 +139,18 @@ def _best_ways(
         if len(ways) == limit:
             break
     return ways
+
+
+def _leading_on(walks: Iterable[Subgraph], ends: set[Node]) -> Iterable[Edge]:
+    """The edges of walks without those at HUBS and dead ends: only the others can be part of a way between `ends`."""
+    edges = list({edge.id: edge for walk in walks for edge in walk.edges.values()}.values())
+    while True:
+        met = Counter(node for edge in edges for node in (edge.source, edge.target))
+        through = {node for node, times in met.items() if times > 1 and node.type not in HUBS} | ends
+        kept = [edge for edge in edges if edge.source in through and edge.target in through]
+        if len(kept) == len(edges):
+            return kept
+        edges = kept
 
 
 def _by_weight(edge: Edge) -> tuple[float, str]:
@@ -149,44 +173,43 @@ async def reachable_cards(symptom_codes: Sequence[str], *, limit: int = 20) -> t
     Each symptom leads to its cards, and to those that resemble them; its weight counts more the fewer cards it leads
     to. The ways of several symptoms add up as independent hints: 1 − Π (1 − strength). Raises NotFound.
     """
-    ways: defaultdict[Node, dict[Node, tuple[float, Way]]] = defaultdict(dict)
+    hints: defaultdict[Node, Hints] = defaultdict(dict)
     truncated = False
-    for symptom in dict.fromkeys(Node(NodeType.symptom, code) for code in symptom_codes):
-        found = await strongest(symptom, SYMPTOM_EDGES, wanted=Wanted(relations=_TO_CARDS))
-        label = await _label(symptom, found.edges)
+    symptoms = [Node(NodeType.symptom, code) for code in symptom_codes]
+    to_cards = await strongest_of(symptoms, SYMPTOM_EDGES, wanted=Wanted(relations=_TO_CARDS))
+    for symptom in dict.fromkeys(symptoms):
+        found = to_cards[symptom]
+        await _label(symptom, found.edges)
         truncated |= found.more
         specific = rarity(min(found.degree, MANY_CARDS), MANY_CARDS)
         for edge in found.edges:
             card = edge.other(symptom)
             if card.type is NodeType.failure_card:
-                way = Way([(symptom, label), (card, edge.label_of(card))], [edge], edge.weight)
-                _keep_better(ways[card], symptom, specific * edge.weight, way)
-    ranked = sorted(ways, key=lambda card: (-_together(ways[card]), card))
-    by_card, _ = await of_cards(ranked[:SIMILAR_SEEDS], limit=SHARED_EDGES)
+                _keep_better(hints[card], symptom, specific * edge.weight, (edge,))
+    ranked = sorted(hints, key=lambda card: (-_together(hints[card]), card))
+    by_card, _ = await every_edge(ranked[:SIMILAR_SEEDS], limit=SHARED_EDGES)
     for card, edges in by_card.items():
-        _pass_on(ways, card, [edge for edge in edges if edge.relation is RelationType.similar_to])
-    ranked = sorted(ways, key=lambda card: (-_together(ways[card]), card))[:limit]
-    return [_reached(card, ways[card]) for card in ranked], truncated
+        _pass_on(hints, card, [edge for edge in edges if edge.relation is RelationType.similar_to])
+    ranked = sorted(hints, key=lambda card: (-_together(hints[card]), card))[:limit]
+    return [_reached(card, hints[card]) for card in ranked], truncated
 
 
-Hints = dict[Node, tuple[float, Way]]
-"""By symptom, how strongly it points to one card, and by which way."""
+Hints = dict[Node, tuple[float, tuple[Edge, ...]]]
+"""By symptom, how strongly it points to one card, and along which edges."""
 
 
-def _pass_on(ways: defaultdict[Node, Hints], card: Node, edges: Iterable[Edge]) -> None:
+def _pass_on(hints: defaultdict[Node, Hints], card: Node, edges: Iterable[Edge]) -> None:
     """What points to a card points, weaker, to those that resemble it."""
     for edge in edges:
         other = edge.other(card)
-        for symptom, (strength, way) in list(ways[card].items()):
-            if len(way.edges) == 1 and other.type is NodeType.failure_card:
-                steps = [*way.nodes, (other, edge.label_of(other))]
-                longer = Way(steps, [*way.edges, edge], way.strength * edge.weight)
-                _keep_better(ways[other], symptom, strength * edge.weight, longer)
+        for symptom, (strength, along) in list(hints[card].items()):
+            if len(along) == 1 and other.type is NodeType.failure_card:
+                _keep_better(hints[other], symptom, strength * edge.weight, (*along, edge))
 
 
-def _keep_better(hints: Hints, symptom: Node, strength: float, way: Way) -> None:
+def _keep_better(hints: Hints, symptom: Node, strength: float, along: tuple[Edge, ...]) -> None:
     if symptom not in hints or strength > hints[symptom][0]:
-        hints[symptom] = (strength, way)
+        hints[symptom] = (strength, along)
 
 
 def _together(hints: Hints) -> float:
@@ -194,8 +217,17 @@ def _together(hints: Hints) -> float:
 
 
 def _reached(card: Node, hints: Hints) -> Reached:
-    ordered = [way for _, way in sorted(hints.values(), key=lambda hint: -hint[0])]
-    return Reached(card, ordered[0].nodes[-1][1], _together(hints), ordered)
+    ordered = sorted(hints.items(), key=lambda hint: -hint[1][0])
+    ways = [_way(symptom, along) for symptom, (_, along) in ordered]
+    return Reached(card, ways[0].nodes[-1][1], _together(hints), ways)
+
+
+def _way(start: Node, along: Sequence[Edge]) -> Way:
+    steps = [(start, along[0].label_of(start))]
+    for edge in along:
+        node = edge.other(steps[-1][0])
+        steps.append((node, edge.label_of(node)))
+    return Way(steps, list(along), math.prod(edge.weight for edge in along))
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +255,10 @@ async def shared_by(first: str, second: str, *, limit: int = 20) -> tuple[list[S
     labels: dict[Node, str] = {}
     cards: list[dict[Node, float]] = []
     truncated = False
-    for symptom in (Node(NodeType.symptom, first), Node(NodeType.symptom, second)):
-        found = await strongest(symptom, SYMPTOM_EDGES, wanted=Wanted(relations=_TO_CARDS))
+    symptoms = [Node(NodeType.symptom, code) for code in (first, second)]
+    to_cards = await strongest_of(symptoms, SYMPTOM_EDGES, wanted=Wanted(relations=_TO_CARDS))
+    for symptom in symptoms:
+        found = to_cards[symptom]
         await _label(symptom, found.edges)
         truncated |= found.more
         hit: dict[Node, float] = {}
@@ -236,7 +270,7 @@ async def shared_by(first: str, second: str, *, limit: int = 20) -> tuple[list[S
         cards.append(hit)
     seeds = [sorted(hit, key=lambda card: (-hit[card], card))[:SHARED_CARDS] for hit in cards]
     truncated |= any(len(hit) > SHARED_CARDS for hit in cards)
-    by_card, cut = await of_cards(list(dict.fromkeys(itertools.chain(*seeds))), limit=SHARED_EDGES)
+    by_card, cut = await every_edge(list(dict.fromkeys(itertools.chain(*seeds))), limit=SHARED_EDGES)
     components = [_components(hit, by_card, labels) for hit in cards]
     return _both(cards, labels, limit), _both(components, labels, limit), truncated or cut
 

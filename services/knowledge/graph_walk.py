@@ -1,50 +1,41 @@
 """Walks the knowledge graph in the store within a budget, whatever its size: nothing is loaded but what is asked for.
 
-A card has tens of edges, a popular symptom, part, vehicle or subsystem thousands. So cards are read many at once, and
-of every other node the strongest edges: a sample (a range of `slot`) tells how the ranks are distributed, and one range
-of `rank` then reads about as many edges as are wanted. What was left out is said: `truncated`.
+A card has tens of edges, and so have most parts; a popular symptom, part, vehicle or subsystem has thousands. So cards
+and other small nodes are read many at once, and of a large node the strongest edges: `graph_ranks` tells a range of
+`rank` that holds about as many edges as are wanted. What was left out is said: `truncated`.
 """
 
+import asyncio
 import math
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from app import clock
+from app.database import in_a_transaction
 from models.enums import NodeType, RelationType
 from models.knowledge_relation import KnowledgeRelation
 from services.knowledge import relations
+from services.knowledge.graph_ranks import WEAKEST, Ranking, bound, rankings
 from services.knowledge.nodes import Node
 
 Direction = Literal["out", "in", "both"]
 
-SAMPLES = (1 / 64, 1 / 8)
-"""Shares of a node's edges whose ranks are looked at, the second where the first shows less than TELLING of them."""
-TELLING = 8
-REMEMBERED = 20_000
-"""Nodes of which is kept in memory how their edges are ranked, the ones asked for last."""
-REMEMBERED_SECONDS = 600.0
-"""For so long. What is remembered makes reading thrifty; old, it makes it less so, never wrong: ranges are read until
-there is enough."""
-HEAD = 200
-"""Of the strongest edges of a node, so many ranks are remembered, once they have been read."""
 SPARE = 1.5
 """So many times the edges that are wanted are read: a sample is only a sample."""
 AT_ONCE = 50
-"""Cards of one query."""
+"""Nodes of one query."""
 MIN_PER_NODE = 8
+UNEVEN = 1.5
+"""Of each of several nodes so many times its share of the edges that fit is read."""
 READ_LIMIT = 5000
 """Edges that are read of one node at most, however few of them pass the filter."""
-WEAKEST = 2.0
-"""Beyond every rank."""
 HUBS = frozenset({NodeType.subsystem, NodeType.vehicle})
 """These connect everything with everything: they end a walk unless it starts from them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """A living edge. `weight` is as of now, `rank` as stored."""
 
     id: str
@@ -117,63 +108,42 @@ class Found:
 
 async def strongest(node: Node, limit: int, *, wanted: Wanted = ANY, after: float = -1.0) -> Found:
     """Up to `limit` edges of a node beyond the rank `after`."""
-    if node.type is NodeType.failure_card:
-        return _cut(node, await _read({"ends": node.key}), limit, wanted, after)
-    known = await _ranking(node)
-    ranks, share = known.ranks, known.share
-    degree = round(len(ranks) / share)
-    if degree <= SPARE * limit:
-        return _cut(node, await _read({"ends": node.key}), limit, wanted, after)
+    return (await strongest_of([node], limit, wanted=wanted, after=after))[node]
+
+
+async def strongest_of(
+    nodes: Iterable[Node], limit: int, *, wanted: Wanted = ANY, after: float = -1.0
+) -> dict[Node, Found]:
+    """Up to `limit` edges of each of these nodes beyond the rank `after`."""
+    asked = list(dict.fromkeys(nodes))
+    known = await rankings(node for node in asked if node.type is not NodeType.failure_card)
+    large = {node: ranking for node, ranking in known.items() if ranking.degree > SPARE * limit}
+    (whole, _), *tops = await together(
+        every_edge([node for node in asked if node not in large]),
+        *(_top(node, ranking, limit, wanted, after) for node, ranking in large.items()),
+    )
+    small = {node: _cut(node, edges, limit, wanted, after) for node, edges in whole.items()}
+    return small | dict(zip(large, tops, strict=True))
+
+
+async def _top(node: Node, ranking: Ranking, limit: int, wanted: Wanted, after: float) -> Found:
     found: list[Edge] = []
-    low, wide, read = after, math.ceil(SPARE * limit * share), 0
+    ranks: list[float] = []
+    low, spare = after, SPARE * limit
     while True:
-        beyond = [rank for rank in ranks if rank > low]
-        high = beyond[wide] if wide < len(beyond) else WEAKEST
-        if low < 0 and limit < len(known.head):
-            high = known.head[limit]
+        exact = low < 0 and limit < len(ranking.head)
+        high = await bound(node, ranking, low, limit if exact else spare)
         batch = await _read({"ends": node.key, "rank": {"$gt": low, "$lte": high}})
-        if low < 0 and len(batch) > len(known.head):
-            known.head = sorted(edge.rank for edge in batch)[:HEAD]
-        read += len(batch)
+        ranks += (edge.rank for edge in batch)
         found += [edge for edge in batch if wanted.passes(edge, node)]
-        if len(found) > limit or high == WEAKEST or read >= READ_LIMIT:
+        if len(found) > limit or high == WEAKEST or len(ranks) >= READ_LIMIT:
             break
-        low, wide = high, 2 * wide
+        missing = (limit + 1 - len(found)) * len(ranks) / max(1, len(found))
+        low, spare = high, min(SPARE * missing, 2 * spare)
+    if after < 0:
+        ranking.head_is(ranks)
     found.sort(key=lambda edge: edge.rank)
-    return Found(found[:limit], len(found) > limit or high < WEAKEST, max(degree, len(found)))
-
-
-@dataclass(slots=True)
-class _Ranking:
-    """How a node's edges are ranked: the `ranks` of some in their order, about `share` of all, and those of the
-    strongest (`head`) without a gap."""
-
-    ranks: list[float]
-    share: float
-    until: float
-    head: list[float] = field(default_factory=list)
-
-
-_rankings: dict[tuple[str, str], _Ranking] = {}
-"""By collection and node, the ones asked for last at the end."""
-
-
-async def _ranking(node: Node) -> _Ranking:
-    collection = KnowledgeRelation.get_pymongo_collection()
-    place = collection.full_name, node.key
-    known = _rankings.pop(place, None)
-    if known is None or known.until < time.monotonic():
-        ranks: list[float] = []
-        for share in SAMPLES:
-            found = await collection.find({"ends": node.key, "slot": {"$lt": share}}, {"rank": 1}).to_list()
-            ranks = sorted(edge["rank"] for edge in found)
-            if len(ranks) >= TELLING:
-                break
-        known = _Ranking(ranks, share, time.monotonic() + REMEMBERED_SECONDS)
-    _rankings[place] = known
-    if len(_rankings) > REMEMBERED:
-        del _rankings[next(iter(_rankings))]
-    return known
+    return Found(found[:limit], len(found) > limit or high < WEAKEST, max(ranking.degree, len(found)))
 
 
 def _cut(node: Node, edges: Iterable[Edge], limit: int, wanted: Wanted, after: float) -> Found:
@@ -182,20 +152,28 @@ def _cut(node: Node, edges: Iterable[Edge], limit: int, wanted: Wanted, after: f
     return Found(passing[:limit], len(passing) > limit, len(every))
 
 
-async def of_cards(cards: Sequence[Node], *, limit: int) -> tuple[dict[Node, list[Edge]], bool]:
-    """Every edge of these cards, by card, and whether cards were left out because `limit` edges had been read."""
-    found: dict[Node, list[Edge]] = {card: [] for card in cards}
+async def every_edge(nodes: Sequence[Node], *, limit: int | None = None) -> tuple[dict[Node, list[Edge]], bool]:
+    """Every edge of these nodes, which have few each, by node; and whether nodes were left out because `limit` edges
+    had been read."""
+    found: dict[Node, list[Edge]] = {node: [] for node in nodes}
     read = 0
-    for start in range(0, len(cards), AT_ONCE):
-        if read >= limit:
+    for start in range(0, len(nodes), AT_ONCE):
+        if limit is not None and read >= limit:
             return found, True
-        batch = await _read({"ends": {"$in": [card.key for card in cards[start : start + AT_ONCE]]}})
+        batch = await _read({"ends": {"$in": [node.key for node in nodes[start : start + AT_ONCE]]}})
         read += len(batch)
         for edge in batch:
             for end in (edge.source, edge.target):
                 if end in found:
                     found[end].append(edge)
     return found, False
+
+
+async def together(*questions: Awaitable[Any]) -> list[Any]:
+    """The answers to all, asked at once; within a transaction, which knows no such thing, one after the other."""
+    if in_a_transaction():
+        return [await question for question in questions]
+    return await asyncio.gather(*questions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +190,9 @@ async def expand(
 ) -> Subgraph:
     """What lies within `depth` edges of the centres, the strongest ways first until the budget is used up.
 
-    A way is as strong as the product of its weights. HUBS end it, unless they are centres. The centres themselves are
-    in the result only if they have edges.
+    Each step leaves room for the next: of two, the first takes half of the nodes at most. A way is as strong as the
+    product of its weights. HUBS end it, unless they are centres. The centres themselves are in the result only if they
+    have edges.
     """
     limits = budget or Budget()
     graph = Subgraph()
@@ -221,11 +200,13 @@ async def expand(
     frontier = list(strength)
     for level in range(depth):
         going = [node for node in frontier if level == 0 or node.type not in HUBS]
-        # What will not fit need not be read.
-        fitting = max(MIN_PER_NODE, 2 * (limits.nodes - len(strength)) // max(1, len(going)))
+        room = len(centres) + math.ceil((limits.nodes - len(centres)) * (level + 1) / depth)
+        # What will not fit need not be read; which nodes have the stronger edges is not known yet.
+        spread = UNEVEN if len(going) > 1 else 1
+        fitting = max(MIN_PER_NODE, math.ceil(spread * (room - len(strength)) / max(1, len(going))))
         by_node, cut = await _outgoing(going, wanted, limits.edges, min(limits.per_node, fitting))
         graph.truncated |= cut
-        frontier = _take(graph, strength, by_node, limits)
+        frontier = _take(graph, strength, by_node, replace(limits, nodes=room))
     return graph
 
 
@@ -233,13 +214,13 @@ async def _outgoing(
     frontier: Sequence[Node], wanted: Wanted, edges: int, per_node: int
 ) -> tuple[dict[Node, list[Edge]], bool]:
     cards = [node for node in frontier if node.type is NodeType.failure_card]
-    by_node, cut = await of_cards(cards, limit=edges)
+    others = [node for node in frontier if node.type is not NodeType.failure_card]
+    (by_node, cut), there = await together(
+        every_edge(cards, limit=edges), strongest_of(others, per_node, wanted=wanted)
+    )
     by_node = {card: [edge for edge in found if wanted.passes(edge, card)] for card, found in by_node.items()}
-    for node in frontier:
-        if node.type is not NodeType.failure_card:
-            there = await strongest(node, per_node, wanted=wanted)
-            by_node[node], cut = there.edges, cut or there.more
-    return by_node, cut
+    by_node |= {node: found.edges for node, found in there.items()}
+    return by_node, cut or any(found.more for found in there.values())
 
 
 def _take(
@@ -265,8 +246,13 @@ def _take(
     return fresh
 
 
+_KINDS = {kind.value: kind for kind in NodeType}
+_RELATIONS = {relation.value: relation for relation in RelationType}
+
+
 async def _read(query: Mapping[str, Any]) -> list[Edge]:
-    found = await KnowledgeRelation.get_pymongo_collection().find(query).to_list()
+    # In one go: the driver would ask for 101 and then for the rest.
+    found = await KnowledgeRelation.get_pymongo_collection().find(query, batch_size=READ_LIMIT).to_list()
     now = clock.now()
     weigh = relations.weigher(now)
     return [_edge(document, weigh) for document in found]
@@ -276,10 +262,10 @@ def _edge(document: Mapping[str, Any], weigh: relations.Weigher) -> Edge:
     weight, confidence = weigh(document)
     return Edge(
         document["_id"],
-        RelationType(document["relation_type"]),
-        Node(NodeType(document["source_type"]), document["source_id"]),
+        _RELATIONS[document["relation_type"]],
+        Node(_KINDS[document["source_type"]], document["source_id"]),
         document["source_label"],
-        Node(NodeType(document["target_type"]), document["target_id"]),
+        Node(_KINDS[document["target_type"]], document["target_id"]),
         document["target_label"],
         weight,
         confidence,

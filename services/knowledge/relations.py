@@ -26,7 +26,7 @@ from services.knowledge.edge_weights import (
     Strength,
     rank_of,
     refresh_after,
-    slot_of,
+    sample_of,
 )
 from services.knowledge.evidence_rows import half_life
 from services.knowledge.learning import Decayed
@@ -131,7 +131,7 @@ def new_edge(content: RelationContent, method: CreationMethod, *, stated: bool) 
         creation_method=method,
         stated=stated,
     )
-    return edge.model_copy(update={"slot": slot_of(edge.id), **reckoned(edge, strength_of(edge))})
+    return edge.model_copy(update={"sample": sample_of(edge.id), **reckoned(edge, strength_of(edge))})
 
 
 def strength_of(edge: KnowledgeRelation) -> Strength:
@@ -144,9 +144,10 @@ def weigher(now: datetime) -> Weigher:
     lasting = half_life()
 
     def weigh(stored: Mapping[str, Any]) -> tuple[float, float]:
-        sums = Decayed(stored["as_of"], stored["support"], stored["doubt"])
-        # Most edges rest on their statement alone, which does not age.
-        aged = sums.at(now, lasting) if sums.n else sums
+        if not stored["support"] and not stored["doubt"]:
+            # Most edges rest on their statement alone, which does not age.
+            return stored["base_weight"], stored["base_confidence"]
+        aged = Decayed(stored["as_of"], stored["support"], stored["doubt"]).at(now, lasting)
         strength = Strength(stored["base_weight"], stored["base_confidence"], aged)
         return strength.weight, strength.confidence
 

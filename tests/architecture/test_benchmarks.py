@@ -39,6 +39,20 @@ def test_figures_written_are_the_figures_shown(tmp_path: Path, monkeypatch: pyte
         assert f"{row['p50 ms']:,.2f}" in shown
 
 
+def test_a_graph_that_was_kept_is_measured_again_and_no_other_is_put_in_its_place(tmp_path: Path, capsys):
+    def run(edges: int) -> int:
+        return runner.main(["graph", "--edges", str(edges), "--queries", "2", "--folder", str(tmp_path)])
+
+    assert run(5000) in (0, 1)
+    assert "edges are written" in capsys.readouterr().err
+    assert run(5000) in (0, 1)
+    again = capsys.readouterr()
+    assert "edges are written" not in again.err
+    assert "peer: networkx" in again.err
+    with pytest.raises(ValueError, match="another graph"):
+        run(6000)
+
+
 def test_one_row_is_shown_upright():
     console = Console(record=True, width=60)
     Report("title", {"ours": {"first figure": 1, "second figure": None}}).show(console)

@@ -2,6 +2,7 @@ import pytest
 
 from models.knowledge_relation import KnowledgeRelation
 from services.knowledge import graph, graph_upkeep
+from services.knowledge.edge_weights import sample_of
 from services.knowledge.nodes import Node
 from tests.services.knowledge.samples import stored_card
 
@@ -48,6 +49,20 @@ async def test_a_graph_of_the_older_form_is_brought_over_and_completed():
     assert (by_hand.weight, by_hand.creation_method, by_hand.stated) == (0.3, "manual", True)
 
     assert await graph_upkeep.bring_over() == {"edges": 0, "linked": 0}
+
+
+async def test_edges_from_before_there_were_samples_are_put_into_theirs():
+    edges = KnowledgeRelation.get_pymongo_collection()
+    for number in range(60):
+        await as_once_stored(("part", f"p{number}"), "similar_to", ("part", "b"), slot=0.5)
+    await edges.create_index([("ends", 1), ("slot", 1)])
+
+    done = await graph_upkeep.draw_samples()
+    drawn = {edge["_id"]: edge["sample"] async for edge in edges.find({"sample": {"$gte": 1}})}
+    assert drawn == {id_: sample for n in range(60) if (sample := sample_of(id_ := f"rel_p{n}_b"))}
+    assert done == {"edges": len(drawn), "indexes": 1}
+    assert 0 < len(drawn) < 20
+    assert await graph_upkeep.draw_samples() == {"edges": 0, "indexes": 0}
 
 
 async def test_relinking_goes_through_all_cards_and_tells_how_far_it_is():
