@@ -9,6 +9,7 @@ from models.incident import IncidentStatus
 from routes.portal.http import CurrentVisit, page_router, submit
 from routes.portal.knowledge import CurrentCard
 from routes.portal.visit import Visit, see_other
+from services.diagnosis.guided import overrides
 from services.knowledge import credit, flags, health, health_summary, use_review
 from services.knowledge.access import load_visible
 from services.knowledge.cards import require_edition
@@ -79,6 +80,7 @@ async def _page(visit: Visit, card: FailureCard) -> Response:
         card=card,
         notes=row.notes if row is not None else [],
         by_use=await use_review.by_use(card),
+        passed_over=await overrides.on_card(card),
         flags=raised.items,
         confirmable=card.status is FailureCardStatus.approved,
     )
