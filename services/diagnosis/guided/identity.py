@@ -17,6 +17,8 @@ _BELOW = r"below|under|less than|lower than|smaller than|at most|no more than"
 _ABOVE = r"above|over|more than|higher than|greater than|at least|no less than"
 _COMPARATOR = re.compile(rf"\b(?:({_BELOW})|({_ABOVE}))\b(?=\s*[-+−]?\d)")
 _SEVERAL = re.compile(r"\b(?:and|or|but|while|with|without|not|never|no(?! (?:more|less) than))\b")
+# "The spread between the highest and the lowest group" is one quantity.
+_BETWEEN = re.compile(r"\bbetween\s+(?:[^\W\d_]+\s+){1,4}?and\b")
 _LIMIT = re.compile(
     rf"\b(?P<word>{_BELOW}|{_ABOVE})\s*(?P<value>[-+−]?\d+(?:[.,]\d+)?)\s*(?P<unit>[^\W\d_]+(?:/[^\W\d_]+)?|%|°C|°F)?",
     re.IGNORECASE,
@@ -83,7 +85,7 @@ def _words(text: str) -> list[str]:
 def limit_of(question: str) -> Limit | None:
     """The number that a question compares with, None unless it compares exactly once."""
     found = list(_LIMIT.finditer(question))
-    if len(found) != 1 or _SEVERAL.search(question.casefold()):
+    if len(found) != 1 or _SEVERAL.search(_BETWEEN.sub("", question.casefold())):
         return None
     match = found[0]
     above = re.fullmatch(_ABOVE, match["word"], re.IGNORECASE) is not None

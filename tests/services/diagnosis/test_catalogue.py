@@ -113,6 +113,8 @@ def test_preparation_is_told_from_the_check():
         ("Is the reading at least 1.5 MΩ?", Limit(above=True, value=1.5, unit="MΩ", included=True)),
         ("Is the drop no more than 0.2 V?", Limit(above=False, value=0.2, unit="V", included=True)),
         ("Is it below -30 °C?", Limit(above=False, value=-30, unit="°C")),
+        ("Is the spread between highest and lowest group below 50 mV?", Limit(above=False, value=50, unit="mV")),
+        ("Is the spread between cells below 30 mV and stable?", None),
         ("Is it below 3 V and above 1 V?", None),
         ("Is the fuse intact?", None),
         ("Is it above 5 frobs?", None),
