@@ -142,7 +142,7 @@ async def test_resolving_on_a_guess_names_the_check_that_was_missed(api: Api, gu
     assert 'id="missed_checks_note-error"' in page
     await desk.send(path, **fields, missed_checks_reason="other", missed_checks_note="The supplier confirmed the batch")
     assert len(await desk.recorded()) == 1
-    told = desk.page[desk.page.index("Gone on without") :]
+    told = desk.page[desk.page.index("Gone on without a check") :]
     assert question in told
     assert "The supplier confirmed the batch" in told
     assert desk.user.name in told
