@@ -87,7 +87,10 @@ def from_mermaid(text: str) -> DiagnosticTree:
     chart = _Chart()
     for number, line in enumerate(text.splitlines(), 1):
         chart.read(line.strip(), number)
-    return _validated(chart.tree(), "mermaid")
+    tree = chart.tree()
+    if not tree["nodes"]:
+        raise Invalid.field("mermaid", "draws no question")
+    return _validated(tree, "mermaid")
 
 
 def _validated(content: dict[str, Any], field: str) -> DiagnosticTree:

@@ -63,6 +63,11 @@ def test_a_chart_drawn_by_hand():
     assert (tree.total_paths, tree.avg_path_length) == (3, pytest.approx(5 / 3))
 
 
+def test_a_chart_without_a_question_says_so():
+    with pytest.raises(Invalid, match="mermaid: draws no question"):
+        from_mermaid("flowchart TD\n")
+
+
 @pytest.mark.parametrize(
     ("line", "rule"),
     [
