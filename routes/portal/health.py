@@ -1,5 +1,7 @@
 """The health of the knowledge: what waits for somebody, which cards should be read again and why; and one's credit."""
 
+from typing import Any
+
 from starlette.responses import Response
 
 from models.enums import FailureCardStatus, SubsystemCategory
@@ -13,6 +15,7 @@ from services.diagnosis.guided import overrides
 from services.knowledge import credit, flags, health, health_summary, use_review
 from services.knowledge.access import load_visible
 from services.knowledge.cards import require_edition
+from services.paging import Page
 from services.workflows.patterns import incidents
 
 router = page_router()
@@ -28,6 +31,11 @@ SECTIONS = (
     ("phrases", "/health/phrases"),
     ("incidents", "/health/incidents"),
 )
+
+
+def list_page(visit: Visit, template: str, page: Page[Any], **context: Any) -> Response:
+    """One of the lists of what waits for somebody (`health_list.html`)."""
+    return visit.page(template, sections=SECTIONS, rows=page.items, next=page.next, **context)
 
 
 @router.get("/health")
@@ -47,11 +55,10 @@ async def list_due(visit: CurrentVisit) -> Response:
     """Cards that somebody should read again."""
     asked = due_filter(visit)
     page = await health.list_due(**asked, limit=SHOWN, after=visit.after)
-    return visit.page(
+    return list_page(
+        visit,
         "due.html",
-        sections=SECTIONS,
-        due=page.items,
-        next=page.next,
+        page,
         reason=asked["reason"] or "",
         subsystem=asked["subsystem_category"] or "",
         reasons=list(DueReason),
