@@ -1,10 +1,10 @@
 """How a request goes on without a check that was missed, and what is shown of those who did."""
 
 from datetime import datetime
-from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from app.errors import Invalid
 from models.diagnosis import OverrideReason, PassedCheck
 from models.record import ActorRef
 from models.types import ShortText, Strict
@@ -23,14 +23,10 @@ class Overriding(Strict):
     )
     missed_checks_note: ShortText = Field(default="", description="The reason in words.")
 
-    @model_validator(mode="after")
-    def _says_why(self) -> Self:
-        if self.missed_checks_reason is OverrideReason.other and not self.missed_checks_note:
-            raise ValueError("missed_checks_reason `other` needs missed_checks_note")
-        return self
-
     def override(self) -> Override | None:
-        """None if nobody wants to go on without the check."""
+        """None if nobody wants to go on without the check. Raises Invalid for another reason that is not told."""
+        if self.missed_checks_reason is OverrideReason.other and not self.missed_checks_note:
+            raise Invalid.field("missed_checks_note", "is needed with the reason other")
         if self.missed_checks_reason is None and not self.acknowledge_missed_checks:
             return None
         return Override(self.missed_checks_reason, self.missed_checks_note)
