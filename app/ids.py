@@ -42,6 +42,7 @@ PREFIXES = {
     "match_run": "run",
     "diagnosis": "dgs",
     "test_outcome": "tout",
+    "override": "ovr",
     "incident": "inc",
     "flag": "flg",
     "proposal": "prp",

@@ -8,10 +8,16 @@ the growth of the fleet. So given m neighbours of both times, those of the perio
 test of Przyborowski and Wilenski 1940; the same tail has a Gamma-Poisson forecast whose Gamma has the shape earlier
 neighbours + 1). One test is made for each centre, and the false discovery rate over all of them is bounded
 (Benjamini and Hochberg 1995), so that having searched for the densest place is paid for.
+
+A service younger than two periods has too little history for that, or none. What is usual is then taken from the fleet
+as a whole: around a complaint are expected as many alike unexplained ones as there are, on average, around the other
+unexplained complaints of the period. That is a weak prior with the weight of one complaint: a Gamma of shape 1, whose
+forecast is the same tail as if so many complaints more had come before as lie between two alike ones. It fades as the
+history grows.
 """
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
@@ -23,6 +29,11 @@ LEAST_EXCESS = 2.0
 """Times what is expected: with large numbers a tenth more is significant, too, but no failure that emerges."""
 OVERLAP, TOUCHING = 1 / 3, 1 / 2
 """Shares of the smaller of two groups from which on they are one: held in common; alike to a member of the other."""
+LEAST_ELSEWHERE = 12
+"""Other unexplained complaints of the period below which a fleet without history does not show what is usual."""
+USUAL = 20
+"""So many complaints, each with one alike, are counted among them: a few that happen to differ prove little. Chosen on
+simulated streams, see docs/decisions/0018."""
 LONGEST_SUM = 5_000
 
 
@@ -41,7 +52,8 @@ class Cluster:
     """Complaints about one failure, the most typical first.
 
     `subjects` is how many vehicles they are about, `expected` how many there would have been, `earlier` the vehicles
-    with alike complaints before. `chance` is the p-value of the centre.
+    with alike complaints before. `chance` is the p-value of the centre. `by_fleet`: for want of a history, what is
+    expected comes from the fleet as a whole.
     """
 
     reports: tuple[Report, ...]
@@ -50,6 +62,7 @@ class Cluster:
     expected: float
     chance: float
     scope: Scope
+    by_fleet: bool = False
 
     @property
     def keys(self) -> frozenset[str]:
@@ -77,18 +90,24 @@ def scan(
     reports: Sequence[Report], *, least: int = 4, false_discovery_rate: float = 0.01, embed: Embed | None = None
 ) -> Scan:
     """Groups of at least `least` vehicles that are unusual, at this false discovery rate."""
-    volume = _Volume(reports)
-    neighbours: dict[str, frozenset[str]] = {}
+    found_alike = [
+        (
+            report,
+            [other for other in others if other.current and other.unexplained],
+            {other.subject for other in others if not other.current},
+        )
+        for report, others in alike(reports, embed)
+    ]
+    neighbours = {report.key: frozenset(other.key for other in members) for report, members, _ in found_alike}
+    usual = _Usual(reports, neighbours)
     centres: list[_Centre] = []
-    for report, others in alike(reports, embed):
-        members = [other for other in others if other.current and other.unexplained]
-        neighbours[report.key] = frozenset(other.key for other in members)
+    for report, members, earlier in found_alike:
         subjects = {report.subject, *(member.subject for member in members)}
-        earlier = {other.subject for other in others if not other.current} - subjects
+        before = len(earlier - subjects)
         # Left out by a count that does not know the period, so that the tests that remain keep their level
         # (independent filtering, Bourgon et al. 2010).
-        if len(subjects) + len(earlier) >= least:
-            centres.append(_centre(report, members, len(subjects), len(earlier), volume.scope(report)))
+        if len(subjects) + before >= least:
+            centres.append(_centre(report, members, len(subjects), before, usual))
     found = [
         centre
         for centre in discoveries(centres, false_discovery_rate)
@@ -97,12 +116,50 @@ def scan(
     return Scan(tuple(_merged(found, neighbours)), neighbours, len(centres))
 
 
-def _centre(report: Report, members: Iterable[Report], subjects: int, earlier: int, scope: Scope) -> _Centre:
+def _centre(report: Report, members: Iterable[Report], subjects: int, earlier: int, usual: "_Usual") -> _Centre:
     ordered = tuple(sorted(members, key=lambda other: other.key))
+    scope, before = usual.history(report)
     # The centre itself is in the period by choice: it says nothing.
-    chance = binomial_tail(subjects - 1, subjects - 1 + earlier, scope.now / (scope.now + scope.before))
-    expected = (earlier + 1) * scope.now / scope.before if scope.before else float(subjects)
-    return _Centre(report, ordered, Cluster((report, *ordered), subjects, earlier, expected, chance, scope))
+    chance = binomial_tail(subjects - 1, subjects - 1 + earlier, scope.now / (scope.now + before))
+    expected = (earlier + 1) * scope.now / before if before else float(subjects)
+    by_fleet = before > scope.before
+    return _Centre(report, ordered, Cluster((report, *ordered), subjects, earlier, expected, chance, scope, by_fleet))
+
+
+class _Usual:
+    """What the history of the vehicles makes one expect and, as long as that is short, what the fleet as a whole does.
+
+    `neighbours` are those of every current unexplained report.
+    """
+
+    def __init__(self, reports: Iterable[Report], neighbours: Mapping[str, frozenset[str]]) -> None:
+        self._volume = _Volume(reports)
+        self._youth = self._volume.youth()
+        self._neighbours = neighbours
+        self._around: defaultdict[str | None, dict[str, int]] = defaultdict(dict)
+        """How many are alike to each report, by make and (None) of all makes."""
+        for report in reports if self._youth else ():
+            if report.key in neighbours:
+                for make in (None, report.make):
+                    self._around[make][report.key] = len(neighbours[report.key])
+        self._sums = {make: sum(counts.values()) for make, counts in self._around.items()}
+
+    def history(self, report: Report) -> tuple[Scope, float]:
+        """Whose complaints are counted, and among how many before the period the earlier alike ones were."""
+        if not self._youth:
+            scope = self._volume.scope(report)
+            return scope, scope.before
+        own = {report.key, *self._neighbours[report.key]}
+        own = own.union(*(self._neighbours[key] for key in own))
+        for make in (report.make, None) if report.make else (None,):
+            counts = self._around[make]
+            elsewhere = len(counts) - sum(key in counts for key in own)
+            if elsewhere >= LEAST_ELSEWHERE:
+                alike_there = self._sums[make] - sum(counts.get(key, 0) for key in own)
+                scope = self._volume.of(make)
+                return scope, scope.before + self._youth * scope.now * (elsewhere + USUAL) / (alike_there + USUAL)
+        scope = self._volume.of(None)
+        return scope, scope.before
 
 
 class _Volume:
@@ -114,11 +171,18 @@ class _Volume:
             for make, line in ((None, None), (report.make, None), (report.make, _line(report))):
                 self._counts[make, line, report.current] += 1
 
+    def of(self, make: str | None, line: str | None = None) -> Scope:
+        return Scope(make, line, self._counts[make, line, True], self._counts[make, line, False])
+
+    def youth(self) -> float:
+        """1 for a service without history, falling to 0 for one that has as much of it as it has in the period."""
+        everything = self.of(None)
+        return max(0.0, 1 - everything.before / everything.now) if everything.now else 0.0
+
     def scope(self, report: Report) -> Scope:
         """The narrowest that has history enough."""
         ways = ((report.make, _line(report)), (report.make, None), (None, None))
-        scopes = [Scope(make, line, self._counts[make, line, True], self._counts[make, line, False])
-                  for make, line in ways if make != ""]  # fmt: skip
+        scopes = [self.of(make, line) for make, line in ways if make != ""]
         return next((scope for scope in scopes if scope.before >= LEAST_HISTORY), scopes[-1])
 
 

@@ -2,7 +2,7 @@
 
 from models.account import LoginAttempts, Organisation, Session, Site, User
 from models.bookkeeping import IdempotencyKey, ImportRun, Lease, Migration
-from models.diagnosis import CheckLikelihood, CheckOutcome, DiagnosisSession
+from models.diagnosis import CheckLikelihood, CheckOutcome, CheckOverride, DiagnosisSession
 from models.draft_suggestion import DraftSuggestions
 from models.embedding import CardVector, EmbedderState
 from models.event import EfiEvent, EventReceipt
@@ -53,6 +53,7 @@ ALL_DOCUMENTS = [
     MatchModel,
     MatchRun,
     DiagnosisSession,
+    CheckOverride,
     CheckOutcome,
     CheckLikelihood,
     Incident,

@@ -154,6 +154,48 @@ class DiagnosisSession(Record):
         ]
 
 
+class OverrideReason(StrEnum):
+    """Why somebody relies on a card although a cheap check that would decide was not made."""
+
+    made = "made"
+    plain_to_see = "plain_to_see"
+    not_possible = "not_possible"
+    not_safe = "not_safe"
+    no_time = "no_time"
+    other = "other"
+
+
+class PassedCheck(Strict):
+    """A check that somebody went on without."""
+
+    test_id: Id
+    card_id: Id
+    question: str
+
+
+class CheckOverride(Record):
+    """Somebody resolved a ticket by a card, or took an expensive part for it, without the checks that would decide."""
+
+    id: str = Field(default_factory=lambda: new_id("override"))
+    ticket_id: str
+    site_id: str | None = None
+    resolution_round: int
+    card_id: str = Field(description="The card relied on.")
+    checks: list[PassedCheck]
+    usage_id: str | None = Field(default=None, description="The part that was taken; none where it was resolved.")
+    reason: OverrideReason | None = Field(default=None, description="Null where a client acknowledged without one.")
+    note: ShortText = ""
+    by: ActorRef
+
+    class Settings(Record.Settings):
+        name = "check_overrides"
+        indexes = [
+            IndexModel([("_id", ASCENDING), ("revision", ASCENDING)]),
+            IndexModel([("ticket_id", ASCENDING), ("_id", ASCENDING)]),
+            IndexModel([("card_id", ASCENDING), ("_id", DESCENDING)]),
+        ]
+
+
 class CheckOutcome(Record):
     """What one test answered in one passage of a ticket whose cause was confirmed: the ledger of the likelihoods."""
 

@@ -68,7 +68,9 @@ class IncidentStatistic(Strict):
     window_days: int
     earlier_vehicles: int = Field(description="With alike tickets in the time before.")
     baseline_days: int
-    expected: float = Field(description="Vehicles that the time before makes one expect within the window.")
+    expected: float = Field(
+        description="Vehicles to be expected within the window: by the time before, else by the fleet."
+    )
     chance: float = Field(ge=0, le=1, description="Of so many or more if nothing has changed, before the search.")
     scope: Name = Field(description="Whose tickets the comparison is with, for instance `ather 450x`.")
     explanation: ShortText

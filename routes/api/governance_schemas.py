@@ -11,6 +11,7 @@ from models.governance import DueNote, DueReason, FlagKind, FlagReport, FlagStat
 from models.record import ActorRef
 from models.types import ShortText, Strict, UtcDatetime
 from routes.api.card_schemas import CARD_EXAMPLE, CardBody, DifferenceOut, Reason
+from routes.api.override_schemas import PassedOverOut
 from routes.api.schemas import Out
 
 Version = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -139,6 +140,7 @@ class CardHealthOut(Out):
     open_flags: int
     due: bool = Field(description="As of the latest round, minutes ago at most.")
     notes: list[DueNote] = Field(description="Why, the most pressing first.")
+    passed_over: PassedOverOut
 
 
 class DueCardOut(Out):

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.responses import Response
 
 from models.enums import NodeType, RelationType
@@ -13,7 +13,7 @@ from routes.api.deps import PageQuery
 from routes.api.http import api_router
 from routes.api.problems import problems
 from routes.api.schemas import Score
-from services.knowledge import graph
+from services.knowledge import graph, nodes
 from services.knowledge.graph_analysis import Analysis
 from services.knowledge.graph_drawing import draw
 from services.knowledge.graph_walk import Edge, Subgraph, Wanted
@@ -21,6 +21,10 @@ from services.knowledge.nodes import Node
 
 router = api_router("/efi/graph", tag="knowledge graph")
 
+AnyCaseSymptom = Annotated[
+    Annotated[SymptomCode, BeforeValidator(lambda code: code.strip().upper() if isinstance(code, str) else code)],
+    Field(description="Upper or lower case."),
+]
 Truncated = Annotated[bool, Field(description="There is more than was looked at: the strongest came first.")]
 
 
@@ -108,9 +112,15 @@ class AnalysisOut(BaseModel):
 
 async def _node(
     type: Annotated[NodeType, Query(description="Kind of the node.")],  # noqa: A002 - the name on the wire
-    id: Annotated[NodeKey, Query(description="Its id.", examples=["SYM_BATT_001"])],  # noqa: A002
+    id: Annotated[  # noqa: A002
+        NodeKey,
+        Query(
+            description="Its id, in any case: a part by number or name, a vehicle as `make|model` or in words.",
+            examples=["SYM_BATT_001"],
+        ),
+    ],
 ) -> Node:
-    return Node(type, id)
+    return await nodes.meant(type, id)
 
 
 async def _wanted(
@@ -174,14 +184,14 @@ async def graph_paths(
     limit: Annotated[int, Query(ge=1, le=10)] = 3,
 ) -> WaysOut:
     """Ways between two nodes, for instance from a symptom to a part. Vehicles and subsystems are not gone through."""
-    source, target = Node(source_type, source_id), Node(target_type, target_id)
+    source, target = await nodes.meant(source_type, source_id), await nodes.meant(target_type, target_id)
     ways, truncated = await graph.paths(source, target, by=by, max_length=max_length, limit=limit)
     return WaysOut(items=list(map(_way, ways)), truncated=truncated)
 
 
 @router.get("/cards", responses=problems(404))
 async def cards_behind_symptoms(
-    symptom_code: Annotated[list[SymptomCode], Query(min_length=1, max_length=10)],
+    symptom_code: Annotated[list[AnyCaseSymptom], Query(min_length=1, max_length=10)],
     limit: Annotated[int, Query(ge=1, le=50)] = 20,
 ) -> ReachedCardsOut:
     """The cards that symptoms lead to, best first, with the ways that lead there."""
@@ -195,8 +205,8 @@ async def cards_behind_symptoms(
 
 @router.get("/shared", responses=problems(404))
 async def shared_by_symptoms(
-    symptom_code: SymptomCode,
-    other: SymptomCode,
+    symptom_code: AnyCaseSymptom,
+    other: AnyCaseSymptom,
     limit: Annotated[int, Query(ge=1, le=50)] = 20,
 ) -> SharedNodesOut:
     """The cards and components that two symptoms both lead to."""

@@ -20,6 +20,7 @@ from routes.api.governance_schemas import (
 from routes.api.http import api_router
 from routes.api.problems import problems
 from routes.api.schemas import PageOut
+from services.diagnosis.guided import overrides
 from services.knowledge import credit, health, health_summary, use_review
 
 router = api_router("", tag="knowledge health")
@@ -44,7 +45,8 @@ async def list_due_cards(
 
 @router.get("/efi/failure-cards/{failure_id}/health", responses=problems(404))
 async def get_failure_card_health(card: CurrentCard) -> CardHealthOut:
-    """By how many people and workshops the card was confirmed in use, and whether it is due for review."""
+    """By how many people and workshops the card was confirmed in use, how often people relied on it without a check
+    that would decide, and whether it is due for review."""
     row = await health.health_of(card.id)
     return CardHealthOut.model_validate(
         {
@@ -54,6 +56,7 @@ async def get_failure_card_health(card: CurrentCard) -> CardHealthOut:
             "open_flags": card.open_flags,
             "due": row is not None and row.due,
             "notes": row.notes if row is not None else [],
+            "passed_over": await overrides.on_card(card),
         }
     )
 

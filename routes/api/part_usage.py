@@ -12,9 +12,10 @@ from models.part import PartUsage
 from models.types import Money, Name, Strict
 from routes.api.deps import PageQuery, etag
 from routes.api.http import api_router
+from routes.api.override_schemas import Overriding
 from routes.api.problems import problems
 from routes.api.schemas import Out, PageOut
-from services.diagnosis.guided import guard
+from services.diagnosis.guided import overrides
 from services.repairs import usage
 from services.repairs.usage import Settling
 
@@ -23,7 +24,7 @@ router = api_router("/efi/part-usage", tag="parts")
 Pieces = Annotated[int, Field(ge=1, le=1000)]
 
 
-class Allocation(Strict):
+class Allocation(Overriding):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
@@ -37,9 +38,6 @@ class Allocation(Strict):
     part_id: Id
     quantity: Pieces = 1
     substitute_for: Name = Field(default="", description="The part it replaces, where no card of the ticket says so.")
-    acknowledge_missed_checks: bool = Field(
-        default=False, description="Take an expensive part although a cheap check might show that it is not needed."
-    )
 
 
 class SettledPieces(Strict):
@@ -87,10 +85,11 @@ async def allocate_part(body: Allocation, response: Response) -> PartUsageOut:
     """Take pieces from stock for a ticket.
 
     An expensive part is refused once (`check_missed`) while a cheap check that decides about it has not been made.
+    With a reason it goes on, and the reason is kept.
     """
-    if not body.acknowledge_missed_checks:
-        await guard.before_allocating(body.ticket_id, body.part_id, body.quantity)
-    taken = await usage.allocate(body.ticket_id, body.part_id, body.quantity, substitute_for=body.substitute_for)
+    taken = await overrides.allocate(
+        body.ticket_id, body.part_id, body.quantity, body.override(), substitute_for=body.substitute_for
+    )
     return _shown(taken, response)
 
 

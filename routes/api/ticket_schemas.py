@@ -13,6 +13,7 @@ from models.event import EventType
 from models.record import ActorRef
 from models.ticket import Correction, Resolution, StatusChange, TicketContent, UsedPart
 from models.types import ErrorCode, Kilometres, Line, ModelYear, Money, Name, ShortText, Strict, Text, Title
+from routes.api.override_schemas import Overriding
 from routes.api.schemas import Out
 from services.repairs import sla
 from services.repairs.visibility import works_at
@@ -91,11 +92,7 @@ class Closing(Strict):
     note: ShortText = ""
 
 
-class ResolutionReport(Resolution):
-    acknowledge_missed_checks: bool = Field(
-        default=False, description="Resolve although a cheap check that would have decided was not made."
-    )
-
+class ResolutionReport(Resolution, Overriding):
     def resolution_only(self) -> Resolution:
         """What is to be recorded."""
         return Resolution(**{name: getattr(self, name) for name in Resolution.model_fields})

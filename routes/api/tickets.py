@@ -28,7 +28,7 @@ from routes.api.ticket_schemas import (
     TicketOut,
 )
 from services.diagnosis import likely_causes
-from services.diagnosis.guided import guard
+from services.diagnosis.guided import overrides
 from services.events.log import EventFilter, list_events
 from services.repairs import ticket_moves, tickets
 from services.repairs.tickets import TicketFilter
@@ -128,13 +128,9 @@ async def resolve_ticket(ticket: TicketAsRead, body: ResolutionReport, response:
     """Record the outcome. The card that was used gains or loses confidence by it.
 
     Refused once (`check_missed`) while a cheap check that decides about the card has not been made, unless its repair
-    was seen to help.
+    was seen to help. With a reason it goes on, and the reason is kept.
     """
-    resolution = body.resolution_only()
-    if not body.acknowledge_missed_checks:
-        card_id = resolution.selected_failure_card
-        await guard.before_resolving(ticket, card_id, successful=resolution.resolution_successful)
-    return _shown(await ticket_moves.resolve(ticket, resolution), response)
+    return _shown(await overrides.resolve(ticket, body.resolution_only(), body.override()), response)
 
 
 @router.post("/{ticket_id}/close", responses=problems(404, 409, 412))

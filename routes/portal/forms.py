@@ -107,10 +107,11 @@ class Form:
         self.notice = "" if error.extra.get("errors") else error.detail
 
     def _note(self, faults: Iterable[tuple[str, str]]) -> None:
-        """The first fault of each field. That of an entry of a list (`codes.0`) stands beside the field of the list."""
+        """The first fault of each field. That of an entry of a list (`codes.0`) stands beside the field of the list,
+        that of a part which the form asks for by itself (`measurement.value`) beside the field of the part."""
         for name, rule in faults:
-            whole = name.partition(".")[0]
-            self.errors.setdefault(whole if whole in self.values and name not in self.values else name, rule)
+            shown = (name, name.partition(".")[0], name.rpartition(".")[2])
+            self.errors.setdefault(next((field for field in shown if field in self.values), name), rule)
 
 
 @cache

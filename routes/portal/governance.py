@@ -9,7 +9,7 @@ from app.errors import Invalid
 from app.ids import Id
 from models.governance import CardFlag, CardProposal, FlagKind, FlagStatus, ProposalStatus
 from routes.portal import render
-from routes.portal.health import SECTIONS, SHOWN
+from routes.portal.health import SHOWN, list_page
 from routes.portal.http import CurrentVisit, page_router, submit
 from routes.portal.visit import Visit, see_other
 from services.knowledge import cards, flags, proposals
@@ -40,11 +40,10 @@ async def list_flags(visit: CurrentVisit) -> Response:
     """Open ones by default, newest first."""
     status, kind = flag_filter(visit)
     page = await flags.list_flags(status=status, kind=kind, limit=SHOWN, after=visit.after)
-    return visit.page(
+    return list_page(
+        visit,
         "flags.html",
-        sections=SECTIONS,
-        flags=page.items,
-        next=page.next,
+        page,
         titles=await cards.titles(one.card_id for one in page.items),
         state=status,
         kind=kind or "",
@@ -99,11 +98,10 @@ async def list_proposals(visit: CurrentVisit) -> Response:
     """Open ones by default, newest first."""
     status = proposal_filter(visit)
     page = await proposals.list_proposals(status=status, limit=SHOWN, after=visit.after)
-    return visit.page(
+    return list_page(
+        visit,
         "proposals.html",
-        sections=SECTIONS,
-        proposals=page.items,
-        next=page.next,
+        page,
         titles=await cards.titles(one.card_id for one in page.items),
         state=status,
         statuses=list(ProposalStatus),

@@ -9,7 +9,7 @@ from models.enums import NodeType
 from models.knowledge_relation import NodeKey
 from routes.portal import render
 from routes.portal.http import CurrentVisit, page_router
-from services.knowledge import graph
+from services.knowledge import graph, nodes
 from services.knowledge.graph_drawing import draw
 from services.knowledge.nodes import Node
 
@@ -31,7 +31,7 @@ async def show_graph(
     id: Annotated[NodeKey, Query()],  # noqa: A002
 ) -> Response:
     """A node's neighbours, strongest first; with `after` the table goes on where it ended."""
-    node = Node(type, id)
+    node = await nodes.meant(type, id)
     after = visit.request.query_params.get("after")
     found = await graph.neighbours(node, limit=LISTED, after=after)
     around = None if after or not found.edges else await graph.neighbourhood(node, 1, max_nodes=DRAWN)

@@ -1,5 +1,7 @@
 """The health of the knowledge: what waits for somebody, which cards should be read again and why; and one's credit."""
 
+from typing import Any
+
 from starlette.responses import Response
 
 from models.enums import FailureCardStatus, SubsystemCategory
@@ -9,9 +11,11 @@ from models.incident import IncidentStatus
 from routes.portal.http import CurrentVisit, page_router, submit
 from routes.portal.knowledge import CurrentCard
 from routes.portal.visit import Visit, see_other
+from services.diagnosis.guided import overrides
 from services.knowledge import credit, flags, health, health_summary, use_review
 from services.knowledge.access import load_visible
 from services.knowledge.cards import require_edition
+from services.paging import Page
 from services.workflows.patterns import incidents
 
 router = page_router()
@@ -27,6 +31,11 @@ SECTIONS = (
     ("phrases", "/health/phrases"),
     ("incidents", "/health/incidents"),
 )
+
+
+def list_page(visit: Visit, template: str, page: Page[Any], **context: Any) -> Response:
+    """One of the lists of what waits for somebody (`health_list.html`)."""
+    return visit.page(template, sections=SECTIONS, rows=page.items, next=page.next, **context)
 
 
 @router.get("/health")
@@ -46,11 +55,10 @@ async def list_due(visit: CurrentVisit) -> Response:
     """Cards that somebody should read again."""
     asked = due_filter(visit)
     page = await health.list_due(**asked, limit=SHOWN, after=visit.after)
-    return visit.page(
+    return list_page(
+        visit,
         "due.html",
-        sections=SECTIONS,
-        due=page.items,
-        next=page.next,
+        page,
         reason=asked["reason"] or "",
         subsystem=asked["subsystem_category"] or "",
         reasons=list(DueReason),
@@ -79,6 +87,7 @@ async def _page(visit: Visit, card: FailureCard) -> Response:
         card=card,
         notes=row.notes if row is not None else [],
         by_use=await use_review.by_use(card),
+        passed_over=await overrides.on_card(card),
         flags=raised.items,
         confirmable=card.status is FailureCardStatus.approved,
     )

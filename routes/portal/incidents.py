@@ -10,7 +10,7 @@ from app.ids import Id
 from models.account import Site
 from models.failure_card import FailureCard
 from models.incident import Incident, IncidentStatus
-from routes.portal.health import SECTIONS, SHOWN
+from routes.portal.health import SHOWN, list_page
 from routes.portal.http import CurrentVisit, page_router, submit
 from routes.portal.visit import Visit, see_other
 from services.accounts import directory
@@ -35,14 +35,7 @@ async def list_incidents(visit: CurrentVisit) -> Response:
     """Newest first, whatever became of them unless the address says so."""
     status = incident_filter(visit)
     page = await incidents.list_incidents(status=status, limit=SHOWN, after=visit.after)
-    return visit.page(
-        "incidents.html",
-        sections=SECTIONS,
-        incidents=page.items,
-        next=page.next,
-        state=status or "",
-        statuses=list(IncidentStatus),
-    )
+    return list_page(visit, "incidents.html", page, state=status or "", statuses=list(IncidentStatus))
 
 
 def incident_filter(visit: Visit) -> IncidentStatus | None:

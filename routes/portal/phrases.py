@@ -13,7 +13,7 @@ from models.symptom_candidate import SymptomCandidate
 from models.ticket import Ticket
 from routes.portal import render
 from routes.portal.forms import Form, read
-from routes.portal.health import SECTIONS, SHOWN
+from routes.portal.health import SHOWN, list_page
 from routes.portal.http import CurrentVisit, page_router, submit
 from routes.portal.visit import Visit, see_other
 from services.diagnosis import matches
@@ -37,7 +37,7 @@ CurrentCandidate = Annotated[SymptomCandidate, Depends(_load)]
 async def list_phrases(visit: CurrentVisit) -> Response:
     """Those of most tickets first."""
     page = await candidates.list_candidates(matches.serving().wordings, limit=SHOWN, after=visit.after)
-    return visit.page("phrases.html", sections=SECTIONS, phrases=page.items, next=page.next)
+    return list_page(visit, "phrases.html", page)
 
 
 @router.get("/health/phrases/{candidate_id}")

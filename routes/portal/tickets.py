@@ -24,7 +24,7 @@ from routes.portal.picking import FEW, Offer, entries, fleet, looking, offer, se
 from routes.portal.uploads import Uploads
 from routes.portal.visit import Visit, see_other
 from services.diagnosis import likely_causes, matches
-from services.diagnosis.guided import sessions
+from services.diagnosis.guided import overrides, sessions
 from services.diagnosis.matches import DEFAULT_SCORER, Matched, MatchOptions
 from services.diagnosis.translate import ticket_case
 from services.knowledge.confidence import Evidence
@@ -140,6 +140,7 @@ async def ticket_page(visit: Visit, ticket: Ticket) -> Response:
         diagnoses=(await sessions.list_sessions(ticket.id, limit=DIAGNOSES_LISTED)).items if works else [],
         actions=await actions_on(ticket) if works else [],
         usage=await parts_of(ticket) if works else [],
+        passed_over=await overrides.on_ticket(ticket.id) if works else [],
         outstanding=usage.outstanding,
         shelf=await _shelf(visit, ticket) if works else None,
         photos=gallery.items,

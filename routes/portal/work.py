@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.errors import Invalid
 from app.ids import Id
+from models.diagnosis import OverrideReason
 from models.enums import ResolutionOutcome, ResolutionType, TicketStatus
 from models.part import PartUsage
 from models.technician_action import ActionContent, ActionPart
@@ -30,7 +31,8 @@ from routes.portal.tickets import (
 )
 from routes.portal.uploads import Uploads
 from routes.portal.visit import Visit, see_other
-from services.diagnosis.guided import drafts, guard, sessions
+from services.diagnosis.guided import drafts, guard, overrides, sessions
+from services.diagnosis.guided.guard import Override
 from services.repairs import actions, ticket_moves, tickets, usage
 from services.repairs.usage import Settling
 from services.repairs.visibility import load_visible
@@ -119,9 +121,19 @@ async def _take(form: Form, ticket: Ticket) -> PartUsage:
     quantity = form.get("quantity", "1")
     if not quantity.isascii() or not quantity.isdigit() or not 0 < int(quantity) <= 1000:
         raise Invalid.field("quantity", render.text("form.count"))
-    if not form.checked("acknowledge_missed_checks"):
-        await guard.before_allocating(ticket.id, form.get("part_id"), int(quantity))
-    return await usage.allocate(ticket.id, form.get("part_id"), int(quantity))
+    return await overrides.allocate(ticket.id, form.get("part_id"), int(quantity), _override(form))
+
+
+def _override(form: Form) -> Override | None:
+    """The reason for which somebody goes on without a check; None, if another one is not put into words."""
+    reason = form.get("missed_checks_reason")
+    if reason not in list(OverrideReason):
+        return None
+    words = form.said("missed_checks_note")
+    if reason == OverrideReason.other and not words:
+        form.errors["missed_checks_note"] = render.text("form.required")
+        return None
+    return Override(OverrideReason(reason), words)
 
 
 @router.post("/tickets/{ticket_id}/parts/{usage_id}")
@@ -160,10 +172,13 @@ async def record_action(visit: CurrentVisit, ticket: CurrentTicket) -> Response:
         session_id = form.get("diagnosis_session_id")
         if session_id and not form.checked("without_diagnosis"):
             content = drafts.filled(content, await sessions.get(session_id))
-        if form.checked("resolve") and not form.checked("acknowledge_missed_checks"):
+        if form.checked("resolve"):
             # Before it is recorded: what this form claims of the repair is no evidence for itself.
             successful = content.resolution_outcome is ResolutionOutcome.success
-            await guard.before_resolving(fresh, content.failure_card_used, successful=successful)
+            passed = await guard.before_resolving(
+                fresh, content.failure_card_used, successful=successful, override=_override(form)
+            )
+            await overrides.note(passed)
         await actions.record(content)
         for usage_id in fitted:
             await usage.settle(usage_id, Settling.used)

@@ -2,8 +2,8 @@
 
 What the ticket itself says of its people is found wherever it is repeated: names, contact, registration. Beyond that,
 e-mail addresses, phone numbers, chassis numbers and registrations are found by their form, and names by what stands
-before them ("Mr", "spoke to", "customer"). A bare name of somebody whom the ticket does not know is not found: an
-expert reads every draft before it is published.
+before them ("Mr", "spoke to", "customer", "her husband"). A bare name of somebody whom the ticket does not know is not
+found: an expert reads every draft before it is published.
 """
 
 import re
@@ -42,7 +42,8 @@ _INTRODUCED = re.compile(
 )
 _NAME = r"[A-Z][a-z'’-]+"
 _ROLE = re.compile(
-    rf"\b(?i:customer|owner|driver|rider|caller|colleague|mechanic|technician)\s+((?:{_NAME}\s+){{0,2}}{_NAME})"
+    r"\b(?i:customer|owner|driver|rider|caller|colleague|mechanic|technician|manager|husband|wife|son|daughter|father|mother"
+    rf"|brother|sister|uncle|aunt|cousin|friend|neighbou?r)\s+((?:{_NAME}\s+){{0,2}}{_NAME})"
 )
 """Here a capital alone makes no name ("Driver Seat"), only words that owners do not commonly write."""
 _LEAST_NAME = 3

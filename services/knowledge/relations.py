@@ -54,11 +54,14 @@ def key_of(edge: RelationContent) -> EdgeKey:
 
 
 async def create(content: RelationContent) -> KnowledgeRelation:
-    """Draw an edge by hand. It is marked as such and starts weak (HAND_MADE_LIMIT).
+    """Draw an edge by hand. It is marked as such and starts weak (HAND_MADE_LIMIT). Ends may be named as people write
+    them (`nodes.meant`).
 
     Raises Invalid if an end does not exist or both are one, Duplicate if the edge exists.
     """
-    source, target = Node(content.source_type, content.source_id), Node(content.target_type, content.target_id)
+    source = await nodes.meant(content.source_type, content.source_id)
+    target = await nodes.meant(content.target_type, content.target_id)
+    content = content.model_copy(update={"source_id": source.id, "target_id": target.id})
     if source == target:
         raise Invalid.field("target_id", "must be another node than the source", content.target_id)
     await nodes.require("source_id", source)

@@ -8,7 +8,7 @@ what is to be done. Verdicts are rounded boxes whose text begins with "Confirmed
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from pydantic import ValidationError
@@ -16,24 +16,47 @@ from pydantic import ValidationError
 from app.errors import Invalid
 from models.failure_card import DiagnosticNode, DiagnosticTree
 
+DEEPEST = 10
+"""Levels of YAML. A tree has five: itself, its nodes, a node, a list of it, an entry."""
+MOST_VALUES = 15_000
+"""Values of YAML, names of fields among them: 200 nodes with every field and every list full are fewer."""
 DERIVED = frozenset({"tree_id", "total_paths", "avg_path_length"})
 _VERDICTS = {"leads_to_root_cause": "Confirmed", "hands_over_to": "Hand over"}
 _IN_CHART = frozenset({"question", "if_yes", "if_no", *_VERDICTS})
 _ID = r"[A-Za-z][A-Za-z0-9_]*"
 _SAFE_ID = re.compile(rf"{_ID}\Z")
 _RESERVED = frozenset("end default class click graph flowchart subgraph style linkstyle classdef direction".split())  # noqa: SIM905
-_BOX = re.compile(rf'(?P<id>{_ID})\s*(?:\(\["(?P<verdict>[^"]*)"\]\)|\{{"(?P<asked>[^"]*)"\}}|\["(?P<plain>[^"]*)"\])')
-_EDGE = re.compile(rf"(?P<source>{_ID})\s*-->\s*(?:\|\s*\"?(?P<answer>[^|\"]*)\"?\s*\|)?\s*(?P<target>{_ID})\s*;?\Z")
+# Each begins at a fixed place, and no two parts of it can take the same characters: a long line costs its length once.
+_BOX = re.compile(
+    rf"(?<![A-Za-z0-9_])(?P<id>{_ID})\s*"
+    r'(?:\(\["(?P<verdict>[^"]*)"\]\)|\{"(?P<asked>[^"]*)"\}|\["(?P<plain>[^"]*)"\])'
+)
+_EDGE = re.compile(rf"(?P<source>{_ID})\s*-->\s*(?:\|(?P<answer>[^|]*)\|\s*)?(?P<target>{_ID})\s*;?\Z")
 _COMMENT = re.compile(rf"%%\s*(?P<id>{_ID})\s+(?P<json>\{{.*\}})\s*\Z")
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases: a few lines of them can stand for gigabytes."""
+    """YAML no larger than a tree may be, and without aliases: a few lines of them can stand for gigabytes. What is too
+    large is given up where it becomes so."""
+
+    depth = values = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
+        self.values += 1
         if self.check_event(yaml.AliasEvent):
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", self.peek_event().start_mark)
-        return super().compose_node(parent, index)
+            self._refuse("aliases are not allowed")
+        if self.values > MOST_VALUES:
+            self._refuse(f"a tree has no more than {MOST_VALUES:,} values")
+        if self.depth >= DEEPEST:
+            self._refuse(f"nothing in a tree is nested more than {DEEPEST} deep")
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise yaml.constructor.ConstructorError(None, None, why, self.peek_event().start_mark)
 
 
 def to_yaml(tree: DiagnosticTree) -> str:
@@ -64,7 +87,10 @@ def from_mermaid(text: str) -> DiagnosticTree:
     chart = _Chart()
     for number, line in enumerate(text.splitlines(), 1):
         chart.read(line.strip(), number)
-    return _validated(chart.tree(), "mermaid")
+    tree = chart.tree()
+    if not tree["nodes"]:
+        raise Invalid.field("mermaid", "draws no question")
+    return _validated(tree, "mermaid")
 
 
 def _validated(content: dict[str, Any], field: str) -> DiagnosticTree:
@@ -141,7 +167,7 @@ class _Chart:
             return
         bare = _BOX.sub(self._box, line)
         if arrow := _EDGE.match(bare.strip()):
-            answer = (arrow["answer"] or "").strip().casefold()
+            answer = (arrow["answer"] or "").strip().removeprefix('"').removesuffix('"').strip().casefold()
             if answer not in ("yes", "no", ""):
                 raise _fault(number, f"{answer!r} is no answer: yes or no")
             self.arrows.append((arrow["source"], answer, arrow["target"], number))

@@ -21,6 +21,8 @@ from models.event import (
 )
 from models.technician_action import ActionContent, TechnicianAction
 from models.ticket import Ticket
+from models.types import Measurement
+from services import readings
 from services.paging import Page
 from services.repairs import usage
 from services.repairs.cards import require_cards
@@ -45,8 +47,9 @@ async def record(content: ActionContent, *, technician_id: str | None = None) ->
 
     The technician is the caller; an admin may record on behalf of another. A ticket that nobody has started is
     started by it. Raises NotFound (no such ticket for the caller), IllegalMove (the ticket is resolved or closed:
-    reopen it), and Invalid with every field that contradicts another or names nothing.
+    reopen it), ImpossibleReading, and Invalid with every field that contradicts another or names nothing.
     """
+    readings.check(_readings_in(content))
     _check(content, clock.now())
 
     async def work() -> TechnicianAction:
@@ -105,6 +108,15 @@ async def _technician(named: str | None) -> Actor | User:
     if user is None or Role.technician not in user.roles:
         raise Invalid.field("technician_id", "names no technician", named)
     return user
+
+
+def _readings_in(content: ActionContent) -> Iterator[tuple[str, Measurement]]:
+    """Every measurement with the path of its field."""
+    for number, reading in enumerate(content.measurements):
+        yield f"measurements.{number}", reading
+    for place, done in enumerate(content.attempted_diagnostics):
+        for number, reading in enumerate(done.measurements):
+            yield f"attempted_diagnostics.{place}.measurements.{number}", reading
 
 
 def _check(content: ActionContent, now: datetime) -> None:

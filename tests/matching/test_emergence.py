@@ -73,8 +73,56 @@ def test_explained_tickets_make_no_group():
     assert scan([*history(300), *group(8, unexplained=False)]).clusters == ()
 
 
-def test_without_history_nothing_is_unusual():
+def fleet(count: int, **fields: object) -> list[Report]:
+    """Unexplained complaints of the period, none of them like another."""
+    return [report(f"f{n:04}", " ".join(f"{word}{n}" for word in WORDS[:6]), **fields) for n in range(count)]
+
+
+def test_with_nothing_to_compare_with_nothing_is_unusual():
     assert scan(group(8)).clusters == ()
+    assert scan([*group(8), *fleet(8)]).clusters == ()
+
+
+def test_without_history_the_fleet_says_what_is_usual():
+    (cluster,) = scan([*fleet(20), *group(8)]).clusters
+    assert sorted(cluster.keys) == [f"g{n}" for n in range(8)]
+    assert cluster.by_fleet
+    assert (cluster.scope.make, cluster.scope.now, cluster.scope.before) == ("ather", 28, 0)
+    assert cluster.expected == pytest.approx(20 / (20 + 20))
+    assert cluster.chance == pytest.approx((1 / 3) ** 7)
+
+
+def test_what_is_as_frequent_as_other_failures_of_a_young_fleet_is_not_unusual():
+    words = ("horn silent relay click", "belt noise worn pulley", "seat lock jammed latch", "mirror loose bolt rattle")
+    others = [one for place, text in enumerate(words) for one in group(8, text, f"k{place}_")]
+    assert scan([*others, *group(8)]).clusters == ()
+
+
+def test_a_fleet_that_is_too_small_of_one_make_is_compared_with_all_makes():
+    (cluster,) = scan([*fleet(20, make="ola"), *group(8)]).clusters
+    assert (cluster.scope.make, cluster.scope.now) == (None, 28)
+
+
+def test_the_fleet_counts_less_the_more_history_there_is():
+    expected = [scan([*history(before), *fleet(20), *group(8)]).clusters[0] for before in (0, 7, 14, 21)]
+    assert [one.by_fleet for one in expected] == [True] * 4
+    virtual = [28 / one.expected - before for one, before in zip(expected, (0, 7, 14, 21), strict=True)]
+    assert virtual == pytest.approx([28 * share / 0.5 for share in (1, 0.75, 0.5, 0.25)])
+    assert not scan([*history(60), *fleet(20), *group(8)]).clusters[0].by_fleet
+
+
+def test_a_young_service_finds_a_failure_and_keeps_quiet_about_noise():
+    alarms, found = 0, 0
+    for seed in range(12):
+        stream = Stream(300 + seed, per_day=3, days=WINDOW)
+        ordinary = stream.ordinary()
+        alarms += bool(scan(list(reports(ordinary, now=WINDOW, window=WINDOW, baseline=BASELINE))).clusters)
+        emerging = stream.emerging(10, start=10, within=19)
+        seen = scan(list(reports([*ordinary, *emerging], now=WINDOW, window=WINDOW, baseline=BASELINE)))
+        true = {f"{one.number:06}" for one in emerging}
+        found += any(2 * len(cluster.keys & true) >= len(cluster.keys) for cluster in seen.clusters)
+    assert alarms <= 1
+    assert found >= 11
 
 
 def test_a_new_model_is_compared_with_its_make_and_a_new_make_with_all():

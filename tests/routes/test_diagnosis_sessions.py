@@ -219,6 +219,8 @@ async def test_stopped_is_over(technician, cards):
         ({"measurement": {"quantity": "spread", "value": 3, "unit": "A"}}, "answer"),
         ({"answer": "yes", "measurement": {"quantity": "spread", "value": 30, "unit": "mV"}}, "answer"),
         ({"test_id": "tst_unknown", "answer": "yes"}, "test_id"),
+        ({"answer": "yes", "measurement": {"quantity": "spread", "value": -40, "unit": "V"}}, "measurement.value"),
+        ({"measurement": {"quantity": "reading", "value": 1e12, "unit": "volts"}}, "measurement.value"),
     ],
 )
 async def test_answers_that_say_nothing_or_contradict_themselves(technician, cards, body, field):

@@ -78,6 +78,59 @@ async def test_ways_cards_and_what_is_shared(api: Api, cards: list[FailureCard])
 
 
 @pytest.mark.parametrize(
+    ("kind", "written", "node"),
+    [
+        ("part", "FUSE", "fuse"),
+        ("part", " balancing  Board", "balancing board"),
+        ("part", "bms-bal-16", "BMS-BAL-16"),
+        ("vehicle", "Ather|450X", "ather|450x"),
+        ("vehicle", "ATHER | 450x", "ather|450x"),
+        ("vehicle", "Ather 450X", "ather|450x"),
+        ("vehicle", "Ola S1 Pro", "ola|s1 pro"),
+        ("vehicle", "Hero Electric Optima", "hero electric|optima"),
+        ("symptom", "sym_chrg_003", "SYM_CHRG_003"),
+        ("subsystem", "BMS", "bms"),
+    ],
+)
+async def test_nodes_are_found_as_people_write_them(
+    api: Api, cards: list[FailureCard], kind: str, written: str, node: str
+):
+    with acting_as(system("test")):
+        numbered = {"part_name": "Balancing board", "part_number": "BMS-BAL-16"}
+        others = [{"make": "Ola", "model": "S1 Pro"}, {"make": "Hero Electric", "model": "Optima"}]
+        content = {"subsystem_category": "bms", "required_parts": [numbered], "vehicle_models": others}
+        card = FailureCard.model_validate({**CARD_EXAMPLE, "status": "approved", **content})
+        await card.insert()
+        await graph_edges.link_card(card)
+    technician = await api.as_role(Role.technician)
+    asked = {"type": kind, "id": written}
+    for path in ("neighbours", "neighbourhood", "neighbourhood.svg", "analysis"):
+        answer = await technician.get(f"/api/efi/graph/{path}", params=asked)
+        assert answer.status_code == 200, answer.text
+    assert (await technician.get("/api/efi/graph/neighbours", params=asked)).json()["node"]["id"] == node
+
+
+async def test_ways_and_cards_are_found_in_any_case(api: Api, cards: list[FailureCard]):
+    technician = await api.as_role(Role.technician)
+    ends = {"source_type": "symptom", "source_id": "sym_chrg_003", "target_type": "part", "target_id": "Fuse"}
+    [way] = (await technician.get("/api/efi/graph/paths", params=ends)).json()["items"]
+    assert way["nodes"][-1]["id"] == "fuse"
+    behind = await technician.get("/api/efi/graph/cards", params={"symptom_code": "sym_chrg_003"})
+    assert len(behind.json()["items"]) == 2
+
+
+async def test_an_edge_drawn_by_hand_ends_at_the_nodes_that_are_there(api: Api, cards: list[FailureCard]):
+    expert = await api.as_role(Role.expert)
+    body = {"source_type": "vehicle", "source_id": "Ather|450X", "source_label": "Ather 450X", "target_type": "part"}
+    body |= {"target_id": "FUSE", "target_label": "Fuse", "relation_type": "requires"}
+    drawn = await expert.post("/api/efi/relations", json=body)
+    assert drawn.status_code == 201, drawn.text
+    assert (drawn.json()["source_id"], drawn.json()["target_id"]) == ("ather|450x", "fuse")
+    again = await expert.post("/api/efi/relations", json=body | {"target_id": "fuse"})
+    assert (again.status_code, again.json()["code"]) == (409, "duplicate")
+
+
+@pytest.mark.parametrize(
     ("path", "params", "status", "code"),
     [
         ("neighbours", {"type": "symptom", "id": "SYM_NONE_001"}, 404, "not_found"),

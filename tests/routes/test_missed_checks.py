@@ -61,6 +61,10 @@ async def missed(client: httpx.AsyncClient, ticket_id: str, card: FailureCard) -
     return answer.json()["items"]
 
 
+async def passed_over(client: httpx.AsyncClient, ticket_id: str) -> list[dict[str, Any]]:
+    return (await client.get(f"/api/tickets/{ticket_id}/missed-checks")).json()["passed_over"]
+
+
 async def act(client: httpx.AsyncClient, ticket_id: str, **fields: Any) -> None:
     body = {"ticket_id": ticket_id, "resolution_outcome": "partial"} | fields
     answer = await client.post("/api/efi/technician-actions", json=body)
@@ -93,6 +97,49 @@ async def test_resolving_on_a_guess_is_refused_once(technician, ticket_id, cards
 
     gone_on = await resolve(technician, ticket_id, cards["pack"], acknowledge_missed_checks=True)
     assert (gone_on.status_code, gone_on.json()["status"]) == (200, "resolved")
+    [passed] = await passed_over(technician, ticket_id)
+    assert (passed["reason"], passed["note"], passed["usage_id"]) == (None, "", None)
+
+
+async def test_who_goes_on_without_the_check_says_why_and_experts_see_it(technician, ticket_id, cards, api: Api):
+    why = {"missed_checks_reason": "not_possible", "missed_checks_note": "No lift free before Monday"}
+    gone_on = await resolve(technician, ticket_id, cards["pack"], **why)
+    assert (gone_on.status_code, gone_on.json()["status"]) == (200, "resolved")
+
+    expert = await api.as_role(Role.expert)
+    [passed] = await passed_over(expert, ticket_id)
+    assert (passed["reason"], passed["note"]) == ("not_possible", "No lift free before Monday")
+    assert passed["by"]["id"] == (await technician.get("/api/auth/me")).json()["user_id"]
+    assert (passed["card_id"], passed["usage_id"]) == (cards["pack"].id, None)
+    asked = {check["question"] for check in passed["checks"]}
+    assert asked <= {FUSE, PACK}
+    health = (await expert.get(f"/api/efi/failure-cards/{cards['pack'].id}/health")).json()["passed_over"]
+    assert (health["times"], health["reasons"]) == (1, {"not_possible": 1})
+    assert {one["question"] for one in health["questions"]} == asked
+
+
+async def test_another_reason_is_put_into_words(technician, ticket_id, cards):
+    refused = await resolve(technician, ticket_id, cards["pack"], missed_checks_reason="other")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "missed_checks_note")
+    unknown = await resolve(technician, ticket_id, cards["pack"], missed_checks_reason="lazy")
+    assert unknown.json()["errors"][0]["field"] == "missed_checks_reason"
+    note = {"missed_checks_note": "Supplier confirmed the batch"}
+    assert (await resolve(technician, ticket_id, cards["pack"], **note)).status_code == 409
+    told = await resolve(technician, ticket_id, cards["pack"], missed_checks_reason="other", **note)
+    assert told.status_code == 200
+
+
+async def test_a_reason_without_a_missed_check_is_nothing_to_keep(technician, ticket_id, cards):
+    await act(technician, ticket_id, failure_card_used=cards["pack"].id, resolution_outcome="success")
+    assert (await resolve(technician, ticket_id, cards["pack"], missed_checks_reason="made")).status_code == 200
+    assert await passed_over(technician, ticket_id) == []
+
+
+async def test_what_was_not_done_is_not_noted(technician, ticket_id, cards):
+    await resolve(technician, ticket_id, cards["pack"], missed_checks_reason="made")
+    again = await resolve(technician, ticket_id, cards["pack"], missed_checks_reason="made")
+    assert (again.status_code, again.json()["code"]) == (409, "illegal_move")
+    assert len(await passed_over(technician, ticket_id)) == 1
 
 
 async def test_nobody_is_kept_from_resolving_what_is_proven(technician, ticket_id, cards):
@@ -121,7 +168,7 @@ async def test_a_check_written_down_in_an_action_counts(technician, ticket_id, c
 
 async def test_without_a_card_or_a_basis_it_keeps_quiet(technician, ticket_id, cards, api: Api):
     nothing = await technician.get(f"/api/tickets/{ticket_id}/missed-checks")
-    assert nothing.json() == {"items": []}
+    assert nothing.json() == {"items": [], "passed_over": []}
     with acting_as(system("test")):
         other = FailureCard(
             title="Horn stays silent",
@@ -159,4 +206,7 @@ async def test_an_expensive_part_waits_for_the_check(technician, ticket_id, card
     assert (refused.status_code, refused.json()["code"]) == (409, "check_missed")
     left = (await technician.get(f"/api/parts/{pack}")).json()["quantity_on_hand"]
     assert left == 5
-    assert (await take(pack, acknowledge_missed_checks=True)).status_code == 201
+    taken = await take(pack, missed_checks_reason="plain_to_see")
+    assert taken.status_code == 201
+    [passed] = await passed_over(technician, ticket_id)
+    assert (passed["reason"], passed["usage_id"]) == ("plain_to_see", taken.json()["usage_id"])

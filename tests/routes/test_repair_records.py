@@ -19,6 +19,9 @@ async def ticket_id(technician) -> str:
     return (await technician.post("/api/tickets", json={"title": "No drive"})).json()["ticket_id"]
 
 
+READING = {"quantity": "coil resistance", "value": 24, "unit": "Ω"}
+
+
 @pytest.fixture
 async def part(api: Api, technician) -> dict:
     body = {
@@ -64,6 +67,12 @@ async def test_an_action_is_recorded_and_read_back(technician, ticket_id):
         ({"started_at": "2026-01-01T10:00:00"}, 422, "started_at"),
         ({"failure_card_used": "fc_unknown"}, 422, "failure_card_used"),
         ({"ticket_id": "tkt_unknown"}, 404, None),
+        ({"measurements": [READING, READING | {"value": -2}]}, 422, "measurements.1.value"),
+        (
+            {"attempted_diagnostics": [{"check_performed": "Coil", "measurements": [READING | {"value": -2}]}]},
+            422,
+            "attempted_diagnostics.0.measurements.0.value",
+        ),
     ],
 )
 async def test_bad_actions_are_refused(technician, ticket_id, fields, status, field):

@@ -10,6 +10,7 @@ from models.diagnosis import CheckAnswer, DiagnosisSession, SessionStep, StepKin
 from models.technician_action import ActionContent, AttemptedDiagnostic, RejectedHypothesis
 from models.types import Measurement, Minutes, Strict
 from services.diagnosis.guided.view import standing
+from services.readings import fault_of
 
 WORDS = {
     CheckAnswer.yes: "Yes",
@@ -58,7 +59,7 @@ def draft_of(session: DiagnosisSession, *, card_used: str | None = None) -> Acti
         diagnostic_steps_performed=_as_many_as_fit(
             "diagnostic_steps_performed", [_line(step, titles) for step in steps]
         ),
-        measurements=[step.measurement for step in made if step.measurement is not None],
+        measurements=[reading for step in made for reading in _readings(step)],
         failure_cards_suggested=[candidate.card_id for candidate in session.candidates],
         tools_used=_as_many_as_fit("tools_used", list(tools)),
         diagnostic_time_minutes=sum(step.check.duration_minutes for step in made if step.check),
@@ -125,7 +126,7 @@ def _diagnostic(step: SessionStep, titles: dict[str, str]) -> AttemptedDiagnosti
         answer=step.answer is CheckAnswer.yes if answered else None,
         confirmed=shift.after > shift.before if answered and shift else None,
         tools_used=check.tools_required if answered else [],
-        measurements=[step.measurement] if step.measurement else [],
+        measurements=_readings(step),
         timestamp=step.answered_at,
     )
 
@@ -145,6 +146,11 @@ def _line(step: SessionStep, titles: dict[str, str]) -> str:
     if step.kind is StepKind.repair:
         return f"Repaired by “{titles.get(step.card_id, step.card_id)}”: {'helped' if step.worked else 'did not help'}"
     return _finding(step)
+
+
+def _readings(step: SessionStep) -> list[Measurement]:
+    """As an action takes them: sessions of earlier releases may hold some that no instrument shows."""
+    return [step.measurement] if step.measurement and fault_of(step.measurement) is None else []
 
 
 def _finding(step: SessionStep) -> str:

@@ -8,7 +8,7 @@ been shown to help, and where it has no basis: a card that the match does not kn
 from dataclasses import dataclass
 
 from app.errors import Conflict, Unavailable
-from models.diagnosis import Check, DiagnosisSession, StepKind
+from models.diagnosis import Check, DiagnosisSession, OverrideReason, StepKind
 from models.enums import ResolutionOutcome
 from models.part import Part
 from models.technician_action import TechnicianAction
@@ -62,6 +62,24 @@ class MissedCheck:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Override:
+    """The wish to go on without a check, and why. Clients that only acknowledge give no reason."""
+
+    reason: OverrideReason | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Checks without which somebody goes on with a ticket, relying on a card."""
+
+    ticket: Ticket
+    card_id: str
+    checks: list[Check]
+    override: Override
+
+
 async def missed_checks(ticket: Ticket, card_id: str | None = None) -> list[MissedCheck]:
     """The checks that should come before relying on a card, by default the one selected; the most telling first."""
     chosen = card_id or ticket.selected_failure_card
@@ -82,29 +100,45 @@ async def missed_checks(ticket: Ticket, card_id: str | None = None) -> list[Miss
     return _missed(problem, chosen, await _findings(problem, actions, session))
 
 
-async def before_resolving(ticket: Ticket, card_id: str | None, *, successful: bool) -> None:
-    """Raise CheckMissed if a resolution is to be credited to a card on whose cause nobody has made sure."""
-    if successful and (found := await missed_checks(ticket, card_id)):
-        raise _refusal(found)
+async def before_resolving(
+    ticket: Ticket, card_id: str | None, *, successful: bool, override: Override | None = None
+) -> Passed | None:
+    """Raise CheckMissed if a resolution is to be credited to a card on whose cause nobody has made sure.
+
+    With an override it is returned instead what is passed over, to be noted with the resolution (`overrides.note`).
+    """
+    found = await missed_checks(ticket, card_id) if successful else []
+    return _passed(ticket, card_id or ticket.selected_failure_card, found, override)
 
 
-async def before_allocating(ticket_id: str, part_id: str, quantity: int) -> None:
+async def before_allocating(
+    ticket_id: str, part_id: str, quantity: int, *, override: Override | None = None
+) -> Passed | None:
     """Raise CheckMissed if an expensive part is to be taken for a card, and a cheap check may show it is not needed.
 
-    Says nothing of tickets and parts that the caller may not see: allocating itself does.
+    With an override as `before_resolving`. Says nothing of tickets and parts that the caller may not see: allocating
+    itself does.
     """
     part = await Part.find_one({"_id": part_id})
     if part is None or part.unit_cost is None or float(part.unit_cost) * quantity < _Policy.expensive_part_cost:
-        return
+        return None
     ticket = await load_visible(ticket_id)
     card_id = await _asks_for(ticket, part)
-    if card_id is not None and (found := await missed_checks(ticket, card_id)):
+    found = await missed_checks(ticket, card_id) if card_id is not None else []
+    return _passed(ticket, card_id, found, override)
+
+
+def _passed(ticket: Ticket, card_id: str | None, found: list[MissedCheck], override: Override | None) -> Passed | None:
+    if not found or card_id is None:
+        return None
+    if override is None:
         raise _refusal(found)
+    return Passed(ticket, card_id, [one.check for one in found], override)
 
 
 def _refusal(found: list[MissedCheck]) -> CheckMissed:
     return CheckMissed(
-        f"{found[0].reason} Make it, or send acknowledge_missed_checks.",
+        f"{found[0].reason} Make it, or send missed_checks_reason.",
         missed_checks=[
             {
                 "test_id": one.check.test_id,

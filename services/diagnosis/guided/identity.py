@@ -11,11 +11,14 @@ import re
 from dataclasses import dataclass
 
 from models.failure_card import DiagnosticNode
+from services.units import in_base
 
 _BELOW = r"below|under|less than|lower than|smaller than|at most|no more than"
 _ABOVE = r"above|over|more than|higher than|greater than|at least|no less than"
 _COMPARATOR = re.compile(rf"\b(?:({_BELOW})|({_ABOVE}))\b(?=\s*[-+−]?\d)")
 _SEVERAL = re.compile(r"\b(?:and|or|but|while|with|without|not|never|no(?! (?:more|less) than))\b")
+# "The spread between the highest and the lowest group" is one quantity.
+_BETWEEN = re.compile(r"\bbetween\s+(?:[^\W\d_]+\s+){1,4}?and\b")
 _LIMIT = re.compile(
     rf"\b(?P<word>{_BELOW}|{_ABOVE})\s*(?P<value>[-+−]?\d+(?:[.,]\d+)?)\s*(?P<unit>[^\W\d_]+(?:/[^\W\d_]+)?|%|°C|°F)?",
     re.IGNORECASE,
@@ -35,6 +38,8 @@ _UNIT_WORDS = {
     "mohm": "mω", "celsius": "c", "minute": "min", "minutes": "min", "second": "s", "seconds": "s", "hour": "h",
     "hours": "h", "percent": "%",
 }  # fmt: skip
+
+_SIGNED_BY_PROBES = ("V", "A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,32 +82,22 @@ def _words(text: str) -> list[str]:
     return words
 
 
-_SCALE = {"k": 1e3, "M": 1e6, "m": 1e-3, "µ": 1e-6, "u": 1e-6, "n": 1e-9}
-_BASES = {"V": "V", "A": "A", "Ω": "Ω", "W": "W", "Hz": "Hz", "F": "F", "Ohm": "Ω", "ohm": "Ω", "Ah": "Ah", "Wh": "Wh"}
-_PLAIN = {
-    "min": ("s", 60.0), "s": ("s", 1.0), "h": ("s", 3600.0), "ms": ("s", 1e-3), "mm": ("m", 1e-3), "cm": ("m", 1e-2),
-    "m": ("m", 1.0), "km": ("m", 1e3), "bar": ("Pa", 1e5), "kPa": ("Pa", 1e3), "Pa": ("Pa", 1.0), "%": ("%", 1.0),
-    "°C": ("°C", 1.0), "°": ("°", 1.0), "Nm": ("Nm", 1.0), "rpm": ("rpm", 1.0), "km/h": ("km/h", 1.0), "": ("", 1.0),
-    "g": ("g", 1.0), "kg": ("g", 1e3), "l": ("l", 1.0), "ml": ("l", 1e-3), "dB": ("dB", 1.0),
-}  # fmt: skip
-
-
 def limit_of(question: str) -> Limit | None:
     """The number that a question compares with, None unless it compares exactly once."""
     found = list(_LIMIT.finditer(question))
-    if len(found) != 1 or _SEVERAL.search(question.casefold()):
+    if len(found) != 1 or _SEVERAL.search(_BETWEEN.sub("", question.casefold())):
         return None
     match = found[0]
     above = re.fullmatch(_ABOVE, match["word"], re.IGNORECASE) is not None
     value = float(match["value"].replace(",", ".").replace("−", "-"))
     unit = match["unit"] or ""
     included = match["word"].casefold().startswith(("at ", "no "))
-    return Limit(above, value, unit, included) if _in_base(value, unit) is not None else None
+    return Limit(above, value, unit, included) if in_base(value, unit) is not None else None
 
 
 def reading_says(limit: Limit, value: float, unit: str) -> bool | None:
     """Whether a reading answers the question with yes; None if its unit measures something else."""
-    ours, theirs = _in_base(limit.value, limit.unit), _in_base(value, unit)
+    ours, theirs = in_base(limit.value, limit.unit), in_base(value, unit)
     if ours is None or theirs is None or ours[1] != theirs[1]:
         return None
     if math.isclose(theirs[0], ours[0]):  # 2500 mV are 2.5 V, whatever converting has rounded
@@ -110,14 +105,12 @@ def reading_says(limit: Limit, value: float, unit: str) -> bool | None:
     return (theirs[0] > ours[0]) == limit.above
 
 
-def _in_base(value: float, unit: str) -> tuple[float, str] | None:
-    unit = unit.strip()
-    if unit in _PLAIN:
-        base, factor = _PLAIN[unit]
-        return value * factor, base
-    for symbol, base in _BASES.items():
-        if unit == symbol:
-            return value, base
-        if unit.endswith(symbol) and unit[: -len(symbol)] in _SCALE:
-            return value * _SCALE[unit[: -len(symbol)]], base
-    return None
+def sign_decides(limit: Limit, value: float, unit: str) -> bool:
+    """Whether a voltage or a current answers otherwise than its size would: which it may, if only for swapped probes.
+
+    A limit below zero asks for the sign, so there it is no matter of doubt.
+    """
+    found = in_base(value, unit)
+    if found is None or found[1] not in _SIGNED_BY_PROBES or value >= 0 or limit.value < 0:
+        return False
+    return reading_says(limit, value, unit) != reading_says(limit, -value, unit)

@@ -23,8 +23,9 @@ from models.diagnosis import (
 from models.record import ActorRef
 from models.ticket import Ticket
 from models.types import Measurement
+from services import readings
 from services.diagnosis import matches
-from services.diagnosis.guided.identity import limit_of, reading_says
+from services.diagnosis.guided.identity import limit_of, reading_says, sign_decides
 from services.diagnosis.guided.problem import Problem, pose, spread
 from services.diagnosis.guided.view import check_of, findings, planned, shifts_between, standing, worded
 from services.diagnosis.matches import MatchOptions
@@ -152,11 +153,12 @@ async def answer(
     """Answer a check: the one proposed, or any other that a candidate's tree asks and that is still unanswered.
 
     Answer and measurement are in the sense of the question as `Check` words it; a measurement alone answers a question
-    that compares with one number. Raises IllegalMove (stopped), SafetyNotAcknowledged, and Invalid.
+    that compares with one number. Raises IllegalMove (stopped), SafetyNotAcknowledged, ImpossibleReading, and Invalid.
     """
     _require_running(session)
     problem = await _problem(session)
     check = _check(session, problem, test_id)
+    readings.check([("measurement", measurement)] if measurement else [], about=check.question)
     said = _settle(check, said, measurement)
     if said in (CheckAnswer.yes, CheckAnswer.no) and (unread := outstanding_warnings(session, check)):
         raise SafetyNotAcknowledged("Somebody must have read what makes this check dangerous.", warnings=unread)
@@ -294,8 +296,12 @@ def _check(session: DiagnosisSession, problem: Problem, test_id: str) -> Check:
 def _settle(check: Check, said: CheckAnswer | None, measurement: Measurement | None) -> CheckAnswer:
     """The answer, read off the measurement where none was given. Raises Invalid where the two contradict."""
     limit = limit_of(check.question) if measurement is not None else None
-    read = reading_says(limit, measurement.value, measurement.unit) if limit and measurement else None
+    in_doubt = bool(limit and measurement and sign_decides(limit, measurement.value, measurement.unit))
+    read = reading_says(limit, measurement.value, measurement.unit) if limit and measurement and not in_doubt else None
     if said is None:
+        if in_doubt:
+            rule = "has the other sign than the limit: send it without if the probes were swapped, or answer yes or no"
+            raise Invalid.field("measurement.value", rule, measurement.value if measurement else None)
         if read is None:
             raise Invalid.field("answer", "is required: the question cannot be answered by this measurement alone")
         return CheckAnswer.yes if read else CheckAnswer.no

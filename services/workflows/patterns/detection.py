@@ -188,11 +188,24 @@ class Detector:
             scope=scope[:120],
             explanation=(
                 f"{cluster.subjects} vehicles with alike unexplained tickets in {window} days, where "
-                f"{cluster.expected:.1f} were expected: there were {cluster.earlier} among {cluster.scope.before:,} "
-                f"tickets of {scope} in the {baseline_days} days before, and {cluster.scope.now:,} tickets since. "
-                f"If nothing had changed, the chance of so many would be {often}."
+                f"{cluster.expected:.1f} were expected: {_basis(cluster, scope, baseline_days)}, the chance of so many "
+                f"would be {often}."
             )[:500],
         )
+
+
+def _basis(cluster: Cluster, scope: str, baseline_days: int) -> str:
+    """By what it was reckoned how many are expected."""
+    before, now = cluster.scope.before, cluster.scope.now
+    if not cluster.by_fleet:
+        return (
+            f"there were {cluster.earlier} among {before:,} tickets of {scope} in the {baseline_days} days before, and "
+            f"{now:,} tickets since. If nothing had changed"
+        )
+    return (
+        f"so many are usual among the {now:,} tickets of {scope} in that time. There is too little history to compare "
+        f"with ({before:,} earlier tickets, {cluster.earlier} of them alike). Were this failure as frequent as others"
+    )
 
 
 async def _claims(ticket_ids: Iterable[str]) -> dict[str, IncidentTicket]:

@@ -137,8 +137,15 @@ async def test_resolving_on_a_guess_names_the_check_that_was_missed(api: Api, gu
     assert desk.session_id == first
 
     desk.hidden = refused
-    await desk.send(path, **fields, acknowledge_missed_checks="yes")
+    page = await desk.send(path, **fields, missed_checks_reason="other", missed_checks_note=" ")
+    assert desk.status == 409
+    assert 'id="missed_checks_note-error"' in page
+    await desk.send(path, **fields, missed_checks_reason="other", missed_checks_note="The supplier confirmed the batch")
     assert len(await desk.recorded()) == 1
+    told = desk.page[desk.page.index("Gone on without a check") :]
+    assert question in told
+    assert "The supplier confirmed the batch" in told
+    assert desk.user.name in told
 
 
 async def test_an_expensive_part_waits_for_the_check(api: Api, guess, desk: Desk):
@@ -154,8 +161,10 @@ async def test_an_expensive_part_waits_for_the_check(api: Api, guess, desk: Desk
 
     assert desk.status == 409
     assert "A cheap check would decide this first" in page
-    assert re.search(r'form="take-part" name="acknowledge_missed_checks"', page)
-    await desk.send(f"/tickets/{desk.ticket.id}/parts", part_id=part.id, quantity="1", acknowledge_missed_checks="yes")
+    assert re.search(r'form="take-part" name="missed_checks_reason"', page)
+    await desk.send(
+        f"/tickets/{desk.ticket.id}/parts", part_id=part.id, quantity="1", missed_checks_reason="not_possible"
+    )
     assert "× 1" in desk.page
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from models.failure_card import DiagnosticNode, DiagnosticTree
 from services.diagnosis.guided.catalogue import CONFIRMED, RULED_OUT, build, covers_of
-from services.diagnosis.guided.identity import Limit, identity, limit_of, reading_says
+from services.diagnosis.guided.identity import Limit, identity, limit_of, reading_says, sign_decides
 from tests.services.diagnosis.guided_samples import chain, leaf, node
 
 
@@ -113,6 +113,8 @@ def test_preparation_is_told_from_the_check():
         ("Is the reading at least 1.5 MΩ?", Limit(above=True, value=1.5, unit="MΩ", included=True)),
         ("Is the drop no more than 0.2 V?", Limit(above=False, value=0.2, unit="V", included=True)),
         ("Is it below -30 °C?", Limit(above=False, value=-30, unit="°C")),
+        ("Is the spread between highest and lowest group below 50 mV?", Limit(above=False, value=50, unit="mV")),
+        ("Is the spread between cells below 30 mV and stable?", None),
         ("Is it below 3 V and above 1 V?", None),
         ("Is the fuse intact?", None),
         ("Is it above 5 frobs?", None),
@@ -151,3 +153,21 @@ def test_a_reading_on_the_limit_itself(question: str, says: bool):
     limit = limit_of(question)
     assert limit is not None
     assert [reading_says(limit, 2.5, "V"), reading_says(limit, 2500, "mV")] == [says, says]
+
+
+@pytest.mark.parametrize(
+    ("question", "value", "unit", "doubtful"),
+    [
+        ("Is the pack voltage below 40 V?", -48, "V", True),
+        ("Is the pack voltage above 40 V?", -48, "V", True),
+        ("Is the drop at 10 A below 50 mV?", -20, "mV", False),
+        ("Is the pack voltage below 40 V?", 48, "V", False),
+        ("Does the pack take below -40 A?", -50, "A", False),
+        ("Is the coolant below 5 °C?", -20, "°C", False),
+        ("Is the pack voltage below 40 V?", -48, "furlongs", False),
+    ],
+)
+def test_a_sign_that_swapped_probes_would_turn_is_in_doubt(question: str, value: float, unit: str, doubtful: bool):
+    limit = limit_of(question)
+    assert limit is not None
+    assert sign_decides(limit, value, unit) is doubtful

@@ -45,6 +45,10 @@ def ticket(store: GuardedDatabase) -> Ticket:
             "Customer Rajesh Kumar States it stops; owner Priya called",
             f"Customer {MARK} States it stops; owner {MARK} called",
         ),
+        (
+            "Her husband Ramesh saw sparks, neighbour Suresh Patil smelt them",
+            f"Her husband {MARK} saw sparks, neighbour {MARK} smelt them",
+        ),
     ],
 )
 def test_people_and_their_numbers_go(ticket: Ticket, written: str, kept: str):
@@ -58,6 +62,7 @@ def test_people_and_their_numbers_go(ticket: Ticket, written: str, kept: str):
         "3.31 V at group 7, 12.5 km, 18400 km, 2.4 MΩ, 1850.00, 45 °C, 2023-05-12, 10:42:07",
         "Ather 450X with firmware 7.1.0-rc2; part LS-20/4411-AB; Model S P100D, Tata Nexon EV Max",
         "Driver Seat and Driver Side Window do not move, Customer States; the customer Ather was told",
+        "Her husband Says it pulls, the son Drives it; mother Board and sister Company were checked",
         "The name plate is loose. Battery management system restarted by itself.",
         "बैटरी चार्ज नहीं होती 电池无法充电 🔋",
         "",

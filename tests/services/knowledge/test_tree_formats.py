@@ -1,5 +1,7 @@
 """Trees as YAML and Mermaid: there and back, and what is refused."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,6 +63,11 @@ def test_a_chart_drawn_by_hand():
     assert (tree.total_paths, tree.avg_path_length) == (3, pytest.approx(5 / 3))
 
 
+def test_a_chart_without_a_question_says_so():
+    with pytest.raises(Invalid, match="mermaid: draws no question"):
+        from_mermaid("flowchart TD\n")
+
+
 @pytest.mark.parametrize(
     ("line", "rule"),
     [
@@ -85,3 +92,40 @@ def test_yaml_that_is_no_tree_is_refused(text: str):
     with pytest.raises(Invalid) as refused:
         from_yaml(text)
     assert refused.value.extra["errors"][0]["field"].startswith("yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[" * 20_000, "nested more than 10 deep"),
+        ("{a: " * 20_000, "nested more than 10 deep"),
+        ("".join(f"{' ' * level}a:\n" for level in range(300)), "nested more than 10 deep"),
+        ("nodes:\n" + "- a\n" * 100_000, "no more than 15,000 values"),
+        ("".join(f"k{number}: v\n" for number in range(40_000)), "no more than 15,000 values"),
+    ],
+)
+def test_yaml_larger_than_any_tree_is_given_up_early(text: str, why: str):
+    with pytest.raises(Invalid, match=why) as refused:
+        from_yaml(text)
+    assert refused.value.status == 422
+
+
+def test_the_largest_tree_comes_back_the_same():
+    texts = ["question", "check_action", "expected_outcome", "leads_to_root_cause", "hands_over_to"]
+    node = dict.fromkeys(texts, "text") | {"step_number": 1, "duration_minutes": 7, "if_yes": None, "if_no": None}
+    node |= {"tools_required": ["tool"] * 20, "safety_warnings": ["gloves"] * 20}
+    nodes = [node | {"node_id": f"n{number}"} for number in range(200)]
+    tree = DiagnosticTree.model_validate({"root_node_id": "n0", "nodes": nodes})
+    for export, restore in FORMATS.values():
+        assert written(restore(export(tree))) == written(tree)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['a{"' + "x" * 40_000, "a -->" + " " * 40_000 + "!", "a -->|" + " " * 40_000, "x " * 20_000, 'a["' * 15_000],
+)
+def test_a_long_line_of_a_chart_costs_its_length_and_not_the_square_of_it(line: str):
+    started = time.process_time()
+    with pytest.raises(Invalid, match="neither a box"):
+        from_mermaid(f"flowchart TD\n{line}")
+    assert time.process_time() - started < 1

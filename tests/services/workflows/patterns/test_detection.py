@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
+from app import clock
 from app.security import acting_as, system
+from benchmarks.ticket_stream import Stream
 from matching.embedding import unit_rows
 from models.enums import FailureCardStatus, SourceType
 from models.event import EfiEvent, EventType
@@ -15,6 +18,7 @@ from models.incident import IncidentStatus, IncidentTicket
 from services.diagnosis import matches
 from services.workflows.patterns import detection, incidents
 from services.workflows.patterns.detection import Detector
+from tests.services.workflows.conftest import Workshop
 from tests.services.workflows.patterns.conftest import DAYS, POLICY, Emergence
 
 
@@ -54,6 +58,20 @@ async def test_an_emerging_failure_becomes_one_incident_with_a_draft_in_review(e
     assert review is not None
     assert created is not None
     assert (created.data["incident_id"], created.actor.id) == (incident.id, "agent:patterns")
+
+
+async def test_a_young_service_opens_an_incident_and_says_by_what_it_was_judged(workshop: Workshop):
+    stream = Stream(3, per_day=3, days=30)
+    begin = clock.now() - timedelta(days=30)
+    young = Emergence(workshop, stream, Detector(matches.serving(), POLICY), begin)
+    await young.add(stream.ordinary())
+    assert (await young.detect()).opened == []
+    ticket_ids = await young.emerging(10, start=10, within=19)
+    await young.detect()
+    (incident,) = await young.incidents()
+    assert await young.tickets_of(incident) <= set(ticket_ids)
+    assert incident.statistic.earlier_vehicles == 0
+    assert "too little history to compare with (0 earlier tickets" in incident.statistic.explanation
 
 
 async def test_running_again_changes_nothing(emergence: Emergence):
