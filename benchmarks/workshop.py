@@ -2,11 +2,11 @@
 
 What a vehicle answers is drawn independently of the planner's model of it:
 
-- each failure has its own mix of the ways through its own tree (weights from a flat Dirichlet; the planner takes every
-  confirming way for equally likely), and answers off that way are a coin of its own;
+- each failure has its own mix of the ways through its own tree (where a way divides, any share is as likely as any
+  other; the planner takes every confirming way for equally likely), and answers off that way are a coin of its own;
 - each check has its own rate of misleading answers, Beta(2, 18) (the planner knows one rate for all);
-- how often a failure answers another card's check as that card expects is drawn for each pair of failure and check from
-  `World.mimicry` (the planner guesses by how near the check is to its verdict).
+- how often a failure gives the answer that speaks for another card (`Step.points_to`) is drawn for each pair of failure
+  and check from `World.mimicry` (the planner guesses by how near the check is to its verdict).
 """
 
 from collections.abc import Callable, Mapping
@@ -111,10 +111,10 @@ class World:
 
 
 def _expected(catalogue: Catalogue, test: int) -> bool:
-    """What the first card that asks the test expects, in the test's own sense."""
+    """The answer that speaks for the first card that asks the test, in the test's own sense."""
     place = catalogue.tests[test].places[0]
     step = next(step for step in catalogue.routes[place.card].steps if step.node_id == place.node_id)
-    return (step.expects is None or step.expects >= 0.5) != step.inverted
+    return (step.points_to is None or step.points_to >= 0.5) != step.inverted
 
 
 @dataclass

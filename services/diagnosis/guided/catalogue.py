@@ -63,6 +63,13 @@ class Step:
     expects: float | None
     decisive: bool
 
+    @property
+    def points_to(self) -> float | None:
+        """The answer that speaks for the card, 1 for yes and 0 for no: the one that confirms it at once, however few of
+        its ways pass there; where none does, what the card expects."""
+        confirming = (self.yes == CONFIRMED, self.no == CONFIRMED)
+        return self.expects if confirming[0] == confirming[1] else float(confirming[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

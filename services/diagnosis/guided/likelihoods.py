@@ -112,10 +112,10 @@ def _background(catalogue: Catalogue) -> tuple[np.ndarray, np.ndarray]:
     for route in catalogue.routes:
         nearness = _nearness(route)
         for place, step in enumerate(route.steps):
-            if step.expects is None:
+            if (speaks_for := step.points_to) is None:
                 continue
             mimicry = MIMICRY_AT_ROOT + (MIMICRY_AT_VERDICT - MIMICRY_AT_ROOT) * nearness[place]
-            share = 1 - step.expects if step.inverted else step.expects
+            share = 1 - speaks_for if step.inverted else speaks_for
             sums[step.test] += share * mimicry + (1 - share) * (1 - mimicry)
             asked[step.test] += 1
     mean = np.divide(sums, asked, out=np.full_like(sums, 0.5), where=asked > 0)

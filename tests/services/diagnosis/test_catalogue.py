@@ -95,6 +95,27 @@ def test_expectation_is_the_share_of_confirming_paths():
     assert steps["c"].no == CONFIRMED
 
 
+def test_the_answer_that_confirms_at_once_speaks_for_the_card():
+    tree = DiagnosticTree(
+        root_node_id="a",
+        nodes=[
+            node("a", "Is lamp one on?", if_no="b", leads_to_root_cause="One"),
+            node("b", "Is lamp two on?", if_yes="c", if_no="d"),
+            node("c", "Is lamp three on?", leads_to_root_cause="Two", hands_over_to="x"),
+            node("d", "Is lamp four on?", if_yes="e", hands_over_to="x"),
+            node("e", "Is lamp five on?", leads_to_root_cause="Three"),
+        ],
+    )
+
+    steps = {step.node_id: step for step in build({"card": tree}).routes[0].steps}
+
+    assert (steps["a"].expects, steps["a"].points_to) == (pytest.approx(1 / 4), 1.0)
+    assert steps["b"].points_to == steps["b"].expects == pytest.approx(1 / 3)
+    assert [steps[n].points_to for n in "cd"] == [1.0, 1.0]
+    # Both answers confirm: neither tells more than the other.
+    assert steps["e"].points_to == steps["e"].expects
+
+
 def test_preparation_is_told_from_the_check():
     tree = leaf("Is the fuse open?", check_action="Isolate, open the junction box, measure", duration_minutes=20)
 

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.failure_card import DiagnosticTree
 from services.diagnosis.guided.catalogue import build
 from services.diagnosis.guided.economics import Economics, outlook
 from services.diagnosis.guided.explain import prospects, sentence
 from services.diagnosis.guided.likelihoods import ANY_CARD, Counts, borrowed, table
 from services.diagnosis.guided.planner import Findings, Kind, Planner
-from tests.services.diagnosis.guided_samples import chain, leaf, planner
+from tests.services.diagnosis.guided_samples import chain, leaf, node, planner
 
 QUESTIONS = [f"Does lamp number {n} of the instrument panel shine?" for n in range(12)]
 
@@ -154,6 +155,24 @@ def test_an_answer_confirms_and_a_repair_in_vain_takes_back():
     after = ours.decide(Findings({test: True}, repairs_in_vain=(0,)))
     assert after.belief[0] < 0.4
     assert after.card != 0 or after.kind is Kind.test
+
+
+def test_an_answer_that_confirms_at_once_never_speaks_against_its_card():
+    """Though most of the card's ways to its causes pass on the other side."""
+    tree = DiagnosticTree(
+        root_node_id="a",
+        nodes=[
+            node("a", QUESTIONS[0], if_no="b", leads_to_root_cause="One"),
+            node("b", QUESTIONS[1], if_yes="c", if_no="d"),
+            node("c", QUESTIONS[2], leads_to_root_cause="Two", hands_over_to="x"),
+            node("d", QUESTIONS[3], leads_to_root_cause="Three", hands_over_to="x"),
+        ],
+    )
+    ours = planner({"a": tree, "b": None}, [0.4, 0.4, 0.2])
+    test = ours.catalogue.routes[0].steps[0].test
+
+    assert ours.verdict(0, Findings({test: True})) is True
+    assert ours.belief(Findings({test: True}))[0] > 0.4
 
 
 def test_nothing_known_explains_it():

@@ -26,6 +26,14 @@ def test_priors_are_probabilities(probabilities: list[float], none: float):
         assert shares == sorted(shares, reverse=True) or probabilities != sorted(probabilities, reverse=True)
 
 
+def test_a_short_complaint_does_not_make_the_failure_unknown():
+    """The match says none rather than the card; on such complaints the card is right all the same."""
+    (share,), unknown = spread([0.4], 0.6)
+
+    assert share > 0.7
+    assert spread([0.05], 0.95)[1] > unknown > spread([0.95], 0.05)[1]
+
+
 def test_without_a_card_it_is_unknown():
     assert spread([], 0.2) == ([], 1.0)
     assert spread([0.0, 0.0], 0.2) == ([0.0, 0.0], 1.0)
