@@ -1,9 +1,10 @@
 """What it costs to get simulated vehicles repaired: guided diagnosis beside the fixed tree and probability alone.
 
 Two fleets. *Starter*: the starter cards with their trees and prices; a complaint is two phrases of the symptom library
-for two symptoms of the failure, never the card's own text, and goes through the real matcher. *Synthetic*: random trees
-that share checks, random prices, and match probabilities that are a noisy copy of the true ones. One vehicle in ten has
-a failure that no card describes. `benchmarks.workshop` says how vehicles answer, independently of the planner's model.
+for two symptoms of the failure, never the card's own text, and goes through the real matcher, with the sentence model
+if `--model` names its place. *Synthetic*: random trees that share checks, random prices, and match probabilities that
+are a noisy copy of the true ones. One vehicle in ten has a failure that no card describes. `benchmarks.workshop` says
+how vehicles answer, independently of the planner's model.
 
 "After n repairs": guided diagnosis with the likelihoods learnt from n earlier vehicles of the same fleet. Two bounds
 show what is left: *knowing the answers* is guided diagnosis with the true likelihood of every answer, *knowing the
@@ -14,10 +15,11 @@ import argparse
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from app import clock
+from benchmarks.complaints import StarterFailures
 from benchmarks.report import Figures, Report
 from benchmarks.workshop import (
     CONFUSING,
@@ -31,9 +33,9 @@ from benchmarks.workshop import (
     guided,
     most_probable,
 )
-from matching import CardIndex, Case, Matcher, Relation, Symptom, Vehicle
-from models.failure_card import CardContent, DiagnosticNode, DiagnosticTree
-from seeds.starter import load_starter
+from matching import Embedder, Matcher
+from matching.minilm import MiniLMEmbedder
+from models.failure_card import DiagnosticNode, DiagnosticTree
 from services.diagnosis.guided import likelihoods
 from services.diagnosis.guided.catalogue import build
 from services.diagnosis.guided.economics import Economics, Repair
@@ -41,7 +43,6 @@ from services.diagnosis.guided.likelihoods import ANY_CARD, Counts
 from services.diagnosis.guided.planner import Planner
 from services.diagnosis.guided.problem import repair_of, spread
 from services.diagnosis.guided.sessions import CANDIDATES
-from services.diagnosis.translate import card_record
 
 UNKNOWN_SHARE = 0.1
 WORKS = 0.95
@@ -88,6 +89,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--vehicles", type=int, default=120, help="per seed and fleet")
     parser.add_argument("--hand-over", type=float, default=Economics().hand_over, help="cost of giving up")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="where the built sentence model is or goes")
     parser.add_argument("--learn-from", type=int, default=200, help="earlier repairs of the same fleet")
 
 
@@ -95,7 +97,8 @@ def run(options: argparse.Namespace) -> Report:
     rows: dict[str, Figures] = {}
     passed = True
     economics = Economics(hand_over=options.hand_over)
-    starter = starter_fleet(economics)
+    model = MiniLMEmbedder.load(options.model) if options.model is not None else None
+    starter = starter_fleet(economics, model)
     for name, make, mimicry in (
         ("starter, telling checks", lambda rng: starter, DISCRIMINATING),
         ("starter, confusing checks", lambda rng: starter, CONFUSING),
@@ -217,25 +220,13 @@ def _half_interval(values: Sequence[float]) -> float:
     return 1.96 * float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
-def starter_fleet(economics: Economics | None = None) -> Fleet:
+def starter_fleet(economics: Economics | None = None, embedder: Embedder | None = None) -> Fleet:
     """The starter cards, behind the matcher that serves them."""
-    known = load_starter()
-    cards = dict(known.cards)
-    phrases = {symptom.symptom_code: [symptom.name, *symptom.synonyms] for symptom in known.symptoms}
-    index = CardIndex(None, symptoms=[Symptom(s.symptom_code, s.name, tuple(s.synonyms)) for s in known.symptoms])
-    for key, card in cards.items():
-        index.upsert(card_record(_stored(key, card)))
-        for code in card.symptom_codes:
-            index.put_relation(Relation(code, key, "indicates", 0.5, 0))
-    matcher = Matcher(index)
-    keys = sorted(cards)
+    failures = StarterFailures.load()
+    matcher = Matcher(failures.index(embedder))
 
     def arrive(rng: np.random.Generator) -> tuple[str, Priors]:
-        key = keys[int(rng.integers(len(keys)))]
-        codes = cards[key].symptom_codes
-        named = rng.choice(codes, size=min(2, len(codes)), replace=False)
-        text = ". ".join(str(rng.choice(phrases[code])) for code in named)
-        case = Case(text=text, vehicle=_vehicle(cards[key], rng))
+        key, case = failures.complaint(rng)
         result = matcher.match(case, scorer="calibrated", limit=CANDIDATES + 1)
         known_to_us = rng.random() >= UNKNOWN_SHARE
         kept = [one for one in result.candidates if known_to_us or one.card_id != key][:CANDIDATES]
@@ -243,31 +234,9 @@ def starter_fleet(economics: Economics | None = None) -> Fleet:
         priors = {one.card_id: share for one, share in zip(kept, shares, strict=True)}
         return key if known_to_us else UNKNOWN, (priors, unknown)
 
-    trees = {key: card.diagnostic_tree for key, card in cards.items() if card.diagnostic_tree is not None}
-    repairs = {key: repair_of(card.model_dump()) for key, card in cards.items()}
+    trees = {key: card.diagnostic_tree for key, card in failures.cards.items() if card.diagnostic_tree is not None}
+    repairs = {key: repair_of(card.model_dump()) for key, card in failures.cards.items()}
     return Fleet(trees, repairs, arrive, economics or Economics())
-
-
-def _vehicle(card: CardContent, rng: np.random.Generator) -> Vehicle:
-    """One of the vehicles that the card is about, if it names any."""
-    if not card.vehicle_models:
-        return Vehicle()
-    one = card.vehicle_models[int(rng.integers(len(card.vehicle_models)))]
-    return Vehicle(make=one.make, model=one.model or None, year=one.year_from)
-
-
-def _stored(key: str, card: CardContent) -> dict[str, object]:
-    learnt = {"effectiveness_score": 0.0, "confidence_score": 0.5, "confidence_level": "medium", "usage_count": 0}
-    state = {
-        "status": "approved",
-        "version": 1,
-        "revision": 1,
-        "evidence_n": 0,
-        "evidence_low": 0.0,
-        "updated_at": clock.now(),
-    }
-    signature = card.failure_signature.signature_hash if card.failure_signature else ""
-    return {**card.model_dump(mode="json"), **learnt, **state, "_id": key, "signature_hash": signature}
 
 
 CARDS = 30

@@ -50,7 +50,7 @@ words shared by chance grow with the root of a text's length, so this reads alik
 WORDED = frozenset({"keyword", "semantic"})
 """Card features that come from the words of a complaint."""
 
-BRIEF, FULL = 14, 24
+BRIEF, FULL = 10, 16
 """Distinct terms up to which a complaint is brief, and from which on it is told in full."""
 
 NONE_FEATURES = ("constant", "typical")

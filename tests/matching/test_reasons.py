@@ -49,10 +49,9 @@ def test_a_card_is_told_what_it_lacks_and_that_it_is_for_others() -> None:
     )
     index.upsert(CardRecord("other", error_codes=("P0A80",)))
     case = Case("coolant pump silent", error_codes=("P0A93", "P0A80"), vehicle=Vehicle("Tata", "Nexon EV", 2020))
-    best = Matcher(index).match(case, scorer="calibrated").candidates[0]
-    assert best.card_id == "fc"
-    assert {reason.text for reason in best.against} == {
+    found = {one.card_id: one for one in Matcher(index).match(case, scorer="calibrated").candidates}["fc"]
+    assert {reason.text for reason in found.against} == {
         "code P0A80 of the complaint is not among the card's",
         "the card is for other model years",
     }
-    assert sum(reason.contribution for reason in best.reasons) == pytest.approx(best.score)
+    assert sum(reason.contribution for reason in found.reasons) == pytest.approx(found.score)

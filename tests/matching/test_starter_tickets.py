@@ -60,8 +60,8 @@ def test_with_the_sentence_model_brief_tickets_are_answered_and_strange_ones_are
     known, unknown = answers(knowledge, sentence_model)
     first = [name for name, found in known.items() if found.candidates[0].card_id in KNOWN[name][1]]
     assert len(first) >= 13
-    assert sum(bool(found.abstained) for found in known.values()) <= 2
-    assert sum(not found.abstained for found in unknown.values()) <= 1
+    assert sum(bool(found.abstained) for found in known.values()) <= 1
+    assert sum(not found.abstained for found in unknown.values()) <= 3
     assert belief(known, unknown) > 0.95
 
 
