@@ -20,7 +20,7 @@ from services.diagnosis.guided.catalogue import CONFIRMED, RULED_OUT, Catalogue,
 from services.diagnosis.guided.economics import Economics, Outlook, Repair, outlook
 
 SURE = 0.9
-"""Probability from which a card counts as confirmed even if its tree has not reached its end."""
+"""Probability from which answers confirm a card even if its tree has not reached its end."""
 GONE = 0.02
 """Probability below which a card counts as ruled out, if evidence and not the match brought it there."""
 ROUTES_WEIGHED = 8
@@ -182,7 +182,8 @@ class Planner:
             return Decision(Kind.test, belief, without, best_total, toward, best_test, tuple(options))
         if first < 0:
             return Decision(Kind.unknown, belief, without, without, None, None, tuple(options))
-        sure = self.verdict(first, found) is True or belief[first] >= SURE
+        # A complaint alone confirms nothing, however well it matches.
+        sure = self.verdict(first, found) is True or (bool(found.answers) and belief[first] >= SURE)
         return Decision(Kind.confirmed if sure else Kind.repair, belief, without, without, first, None, tuple(options))
 
     def _barred(self, test: int, found: Findings) -> bool:

@@ -257,3 +257,8 @@ def test_other_variants_lend_a_little():
     assert lent.yes == 3
     assert 9 < lent.no < 10
     assert borrowed(own, own) == own
+
+
+def test_a_complaint_alone_confirms_nothing_however_well_it_matches():
+    ours = planner({"a": leaf(QUESTIONS[0], duration_minutes=600), "b": leaf(QUESTIONS[1])}, [0.97, 0.02, 0.01])
+    assert ours.decide().kind is Kind.repair
