@@ -30,7 +30,7 @@ def test_a_short_complaint_does_not_make_the_failure_unknown():
     """The match says none rather than the card; on such complaints the card is right all the same."""
     (share,), unknown = spread([0.4], 0.6)
 
-    assert share > 0.7
+    assert share > 0.6 > unknown
     assert spread([0.05], 0.95)[1] > unknown > spread([0.95], 0.05)[1]
 
 
