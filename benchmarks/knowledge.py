@@ -7,6 +7,7 @@ from pathlib import Path
 from app.security import acting_as, system
 from app.settings import Settings
 from app.store import open_store
+from benchmarks.corpus import MAKES
 from models.enums import FailureMode, SubsystemCategory
 from models.failure_card import CardContent, CardSymptom, VehicleCompatibility
 from seeds.starter import load_starter
@@ -14,14 +15,6 @@ from services.knowledge.loading import upsert_by_natural_key, upsert_symptoms
 
 SEED = 20_26
 BATCH = 100
-MAKES = {
-    "Ather": ("450X", "450S", "Rizta"),
-    "Ola": ("S1 Pro", "S1 Air", "S1 X"),
-    "TVS": ("iQube", "X"),
-    "Bajaj": ("Chetak", "RE E-TEC"),
-    "Mahindra": ("Treo", "XUV400"),
-    "Tata": ("Nexon EV", "Tiago EV", "Ace EV"),
-}
 
 
 def starter_sentences() -> list[str]:
