@@ -34,9 +34,7 @@ CurrentRun = Annotated[MatchRun, Depends(_run)]
 @router.post("/match")
 async def match(body: FailureMatchRequest, actor: CurrentActor) -> MatchOut:
     """Known failures that may explain a complaint, best first, each with the reasons."""
-    case = body.case()
-    matched = await matches.match_recorded(case, body.options(actor))
-    return MatchOut.of(await matches.with_evidence(matched, case))
+    return MatchOut.of(await matches.match_recorded(body.case(), body.options(actor)))
 
 
 @router.post("/match-ticket/{ticket_id}", responses=problems(404))

@@ -28,11 +28,11 @@ from matching.channels.semantic import card_text
 from models.enums import FailureCardStatus
 from models.failure_card import FailureCard
 from models.knowledge_relation import KnowledgeRelation
-from models.record import Record
 from models.symptom import Symptom
 from services.diagnosis import snapshots, vectors
 from services.diagnosis.embedding import CardEmbedding
 from services.diagnosis.metrics import CARDS, READ_UNTIL
+from services.diagnosis.store_reading import UNHURRIED, documents, states
 from services.diagnosis.translate import (
     CARD_FIELDS,
     card_record,
@@ -46,7 +46,7 @@ from services.knowledge.phrases import Wordings
 
 log = structlog.get_logger(__name__)
 
-LOAD_BATCH, STATE_BATCH = 200, 250
+LOAD_BATCH = 200
 """Few enough that decoding them does not hold up the event loop."""
 OVERLAP = timedelta(seconds=10)
 """Longest time between the `updated_at` of a write and its commit, and how far the clocks of replicas may differ."""
@@ -59,7 +59,6 @@ FIRST_SAVE_SECONDS = 10.0
 MATCHED = [status for status in FailureCardStatus if status is not FailureCardStatus.deprecated]
 
 Progress = Callable[[int, int], None]
-Document = Mapping[str, Any]
 
 
 class LiveIndex:
@@ -183,7 +182,7 @@ class LiveIndex:
         async with self._reading:
             newer = [
                 card["_id"]
-                async for card in _states(since)
+                async for card in states(since)
                 # A deprecated card is not there already, and stays so.
                 if (known := self.index.revision(card["_id"])) != state_number(card)
                 and (known is not None or card["status"] in MATCHED)
@@ -193,19 +192,21 @@ class LiveIndex:
         self._has_read(looked)
         return taken
 
-    async def reconcile(self, progress: Progress | None = None) -> int:
+    async def reconcile(self, progress: Progress | None = None, *, idle: float = 0.0) -> int:
         """Compare every card with the store and read anew what differs, older or newer; returns how many did.
 
-        Symptoms and edges are few and narrow: they are all read anew.
+        Symptoms and edges are all read anew. For `idle` see `store_reading`.
         """
         looked = clock.now()
+        symptoms = [library_symptom(symptom) async for symptom in documents(Symptom, {}, idle)]
+        edges = [graph_relation(edge) async for edge in documents(KnowledgeRelation, {}, idle)]
         async with self._reading:
-            symptoms = [library_symptom(symptom) async for symptom in _documents(Symptom, {})]
-            edges = [graph_relation(edge) async for edge in _documents(KnowledgeRelation, {})]
             await asyncio.to_thread(self.index.replace_graph, symptoms, filter(None, edges))
             self._said = {}
             self._say(symptoms)
-        differing = await self._differing()
+            # What changed while they were read may have been read before that.
+            await self._read_graph({"updated_at": {"$gte": looked - OVERLAP}})
+        differing = await self._differing(idle)
         for start in range(0, len(differing), LOAD_BATCH):
             async with self._reading:
                 await self._take_ids(differing[start : start + LOAD_BATCH])
@@ -216,21 +217,22 @@ class LiveIndex:
         return len(differing)
 
     def _has_read(self, until: datetime) -> None:
-        self._read_until = until
-        READ_UNTIL.set(until.timestamp())
+        # A comparison takes its time, and the polling has got further meanwhile.
+        self._read_until = max(until, self._read_until or until)
+        READ_UNTIL.set(self._read_until.timestamp())
 
-    async def _differing(self) -> list[str]:
+    async def _differing(self, idle: float) -> list[str]:
         """Ids of the cards that have another state in the store than here. Changes meanwhile may make some too many."""
         matched = {"status": {"$in": MATCHED}}
         differing, known = [], 0
-        async for card in _states(matched):
+        async for card in states(matched, idle):
             revision = self.index.revision(card["_id"])
             known += revision is not None
             if revision != state_number(card):
                 differing.append(card["_id"])
         if known < len(self.index):
             gone = set(self.index.revisions())
-            async for card in _states(matched):
+            async for card in states(matched, idle):
                 gone.discard(card["_id"])
             differing += gone
         return differing
@@ -292,7 +294,7 @@ class LiveIndex:
 
     async def _read_graph(self, since: dict[str, Any]) -> None:
         await self._read_symptoms(since)
-        edges = [edge async for edge in _documents(KnowledgeRelation, since) if walked(edge)]
+        edges = [edge async for edge in documents(KnowledgeRelation, since) if walked(edge)]
 
         def put() -> None:
             for edge in edges:
@@ -305,7 +307,7 @@ class LiveIndex:
             await asyncio.to_thread(put)
 
     async def _read_symptoms(self, query: dict[str, Any]) -> None:
-        symptoms = [library_symptom(symptom) async for symptom in _documents(Symptom, query)]
+        symptoms = [library_symptom(symptom) async for symptom in documents(Symptom, query)]
 
         def put() -> None:
             for symptom in symptoms:
@@ -363,7 +365,7 @@ class LiveIndex:
                 await asyncio.sleep(pause)
                 pause = self.save_seconds
                 try:
-                    if differing := await self.reconcile():
+                    if differing := await self.reconcile(idle=UNHURRIED):
                         log.info("cards were brought in line with the store", count=differing)
                 except PyMongoError as error:
                     log.warning("the index could not be compared with the store", reason=str(error))
@@ -382,12 +384,3 @@ def _answer(waiting: list[asyncio.Future[None]]) -> None:
     for done in waiting:
         if not done.done():
             done.set_result(None)
-
-
-def _states(query: dict[str, Any]) -> Any:
-    fields = {"revision": 1, "updated_at": 1, "status": 1}
-    return FailureCard.get_pymongo_collection().find(query, fields).batch_size(STATE_BATCH)
-
-
-def _documents(model: type[Record], query: dict[str, Any]) -> Any:
-    return model.get_pymongo_collection().find(query).batch_size(STATE_BATCH)

@@ -104,12 +104,14 @@ async def match(case: Case, options: MatchOptions | None = None) -> Matched:
 
 
 async def match_recorded(case: Case, options: MatchOptions | None = None) -> Matched:
-    """As `match`, for somebody who is shown the result: the run is on record, and durable, when this returns."""
+    """As `match`, with evidence, for somebody who is shown the result: the run is on record, and durable, when this
+    returns."""
     chosen = options or MatchOptions()
     matched = await match(case, chosen)
     run = _run(case, chosen, matched)
-    await runs.record(run)
-    return replace(matched, run_id=run.id)
+    # The store syncs the one while it reads the other.
+    shown, _ = await asyncio.gather(with_evidence(matched, case), runs.record(run))
+    return replace(shown, run_id=run.id)
 
 
 async def with_evidence(matched: Matched, case: Case) -> Matched:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,15 +13,18 @@ from app.database import transaction
 from matching import Case
 from models.enums import FailureCardStatus, FailureMode, NodeType, RelationType, SubsystemCategory
 from models.failure_card import CardContent
-from models.knowledge_relation import RelationContent
+from models.knowledge_relation import KnowledgeRelation, RelationContent
 from models.symptom import SymptomContent
 from services.diagnosis import matches
 from services.diagnosis.live_index import LiveIndex
 from services.diagnosis.matches import MatchOptions
+from services.diagnosis.store_reading import documents
 from services.knowledge import cards, lifecycle, relations, symptoms
 from tests.services.diagnosis.conftest import approved, retitled
 
 pytestmark = pytest.mark.usefixtures("as_system")
+
+CASE = Case(text="the mute hooter again")
 
 
 @pytest.fixture
@@ -132,7 +136,8 @@ async def test_a_restart_loads_everything_but_what_is_deprecated(here: LiveIndex
     assert done == total
 
 
-async def test_new_symptoms_and_edges_are_followed(elsewhere: LiveIndex):
+async def mute_horn() -> None:
+    """A symptom that leads to an approved card."""
     card = await approved("Horn silent")
     await symptoms.create(
         SymptomContent(
@@ -153,7 +158,36 @@ async def test_new_symptoms_and_edges_are_followed(elsewhere: LiveIndex):
         weight=0.9,
     )
     await relations.create(edge)
+
+
+async def test_new_symptoms_and_edges_are_followed(elsewhere: LiveIndex):
+    await mute_horn()
     await looked(elsewhere)
-    case = Case(text="the mute hooter again")
-    assert elsewhere.matcher.match(case, scorer="calibrated").candidates[0].matched_symptoms == ("SYM_HORN_001",)
-    assert elsewhere.matcher.symptoms(case) == ("SYM_HORN_001",)
+    found = elsewhere.matcher.match(CASE, scorer="calibrated").candidates[0]
+    assert found.matched_symptoms == ("SYM_HORN_001",)
+    assert elsewhere.matcher.symptoms(CASE) == ("SYM_HORN_001",)
+
+
+async def test_what_comes_while_the_store_is_compared_is_not_forgotten(
+    here: LiveIndex, monkeypatch: pytest.MonkeyPatch
+):
+    async def read_before(*asked: Any) -> AsyncIterator[Any]:
+        found = [document async for document in documents(*asked)]
+        if asked[0] is KnowledgeRelation and not here.matcher.symptoms(CASE):
+            await mute_horn()
+            await here.refresh()
+            assert here.matcher.symptoms(CASE) == ("SYM_HORN_001",)
+        for document in found:
+            yield document
+
+    monkeypatch.setattr("services.diagnosis.live_index.documents", read_before)
+    await here.reconcile(idle=0.1)
+    found = here.matcher.match(CASE, scorer="calibrated").candidates[0]
+    assert found.matched_symptoms == ("SYM_HORN_001",)
+
+
+async def test_a_comparison_does_not_put_the_polling_back(here: LiveIndex):
+    await here.refresh()
+    read_until = here._read_until
+    here._has_read(read_until - timedelta(minutes=1))
+    assert here._read_until == read_until
