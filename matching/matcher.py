@@ -24,7 +24,7 @@ DEPTH = 100
 if no other channel proposes it."""
 
 LEXICAL = frozenset({"keyword", "overlap"})
-SIDE_BY_SIDE = 200_000
+SIDE_BY_SIDE = 50_000
 """Cards from which a second thread begins the semantic search: below, handing over costs more."""
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _BESIDE = ThreadPoolExecutor(1, "efi-match")
