@@ -41,7 +41,7 @@ ADVICE = "install one (`make run` installs SecantusDB, a mongod on PATH serves a
 START_MINUTES = 60.0
 POLL_SECONDS = 0.02
 TELL_SECONDS = 5.0
-WIREDTIGER_CONFIG = "checkpoint=(wait=60,log_size=128MB),verbose=[recovery_progress]\n"
+WIREDTIGER_CONFIG = "checkpoint=(wait=60,log_size=64MB),verbose=[recovery_progress]\n"
 """SecantusDB's servers make a checkpoint when they close and never before: killed after hours of writing they would
 replay the log of all those hours, 15 MB of it in a second. Their storage engine reads this file in its folder."""
 NOT_YET_INITIALIZED = 94
