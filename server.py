@@ -1,5 +1,6 @@
 """The service. `app` is the ASGI application; `python server.py` serves it."""
 
+import asyncio
 import gc
 import socket
 import sys
@@ -20,9 +21,11 @@ class _Server(uvicorn.Server):
     """Says where to look once it answers."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        giving_up = asyncio.create_task(self._give_up_if_told())
         try:
             await super().startup(sockets)
         finally:
+            giving_up.cancel()
             # Also when the start fails after it: nobody could ever sign in otherwise.
             if password := getattr(app.state, "first_password", None):
                 print(f"Password of {settings.admin_email}: {password}   (shown once and stored nowhere)", flush=True)
@@ -32,6 +35,12 @@ class _Server(uvicorn.Server):
             gc.freeze()
             port = self.servers[0].sockets[0].getsockname()[1]
             _announce(settings.public_url or f"http://{_host(settings.host)}:{port}")
+
+    async def _give_up_if_told(self) -> None:
+        """Ends the process on a signal during the start, which a store that replays its log makes long."""
+        while not self.should_exit:  # noqa: ASYNC110 - set by a signal handler
+            await asyncio.sleep(0.1)
+        sys.exit(1)
 
 
 def _host(host: str) -> str:

@@ -20,24 +20,35 @@ import secrets
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import structlog
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from app import store_guardian
 
+log = structlog.get_logger(__name__)
+
 # Executable -> folder of its files. SecantusDB's two servers read the same files.
 SERVERS = {"mongod": "mongod", "secantusd-rs": "secantus", "secantusd-py": "secantus"}
 USER = "efi"
 ADVICE = "install one (`make run` installs SecantusDB, a mongod on PATH serves as well) or set EFI_MONGO_URL"
+START_MINUTES = 60.0
 POLL_SECONDS = 0.02
+TELL_SECONDS = 5.0
+WIREDTIGER_CONFIG = "checkpoint=(wait=60,log_size=64MB),verbose=[recovery_progress]\n"
+"""SecantusDB's servers make a checkpoint when they close and never before: killed after hours of writing they would
+replay the log of all those hours, 15 MB of it in a second. Their storage engine reads this file in its folder."""
 NOT_YET_INITIALIZED = 94
 USER_ALREADY_EXISTS = 51003
 _UNITS = {"M": 1 << 20, "G": 1 << 30}
+_RECOVERING = re.compile(r"Recovering log (\d+) through (\d+)")
+_LOG_TAIL_BYTES = 64 * 1024
 
 
 class EmbeddedStoreError(RuntimeError):
@@ -68,26 +79,30 @@ class StoreHandle:
 
 
 async def start_embedded_store(
-    data_dir: Path, *, cache_size: str = "256MB", startup_timeout_seconds: float = 30
+    data_dir: Path, *, cache_size: str = "256MB", startup_timeout_seconds: float = START_MINUTES * 60
 ) -> StoreHandle:
     """Starts the store under `data_dir` and returns when it accepts writes.
 
     `cache_size` is a number with a unit, such as 256MB or 2GB. The store ends with this process however that ends.
+    After a kill the server replays its log first, which may take minutes: every few seconds a line says how far it is.
     Raises EmbeddedStoreError when no server is found or the start fails, and StoreInUse when another service uses the
     directory.
     """
     try:
         store = _Store(data_dir, cache_size)
+        telling = asyncio.create_task(store.tell())
         try:
             async with asyncio.timeout(startup_timeout_seconds):
                 return await store.start()
         except BaseException:
             store.service_lock.close()
             raise
+        finally:
+            telling.cancel()
     except TimeoutError:
-        log = _folder(data_dir) / "server.log"
         raise EmbeddedStoreError(
-            f"The embedded store was not ready within {startup_timeout_seconds:g} s: see {log}."
+            f"The embedded store was not ready within {startup_timeout_seconds:g} s and was ended; no data are lost. "
+            f"{_folder(data_dir) / 'server.log'} tells what it did; EFI_STORE_START_MINUTES gives it longer."
         ) from None
     except (PyMongoError, OSError) as error:
         raise EmbeddedStoreError(f"The embedded store cannot be started in {data_dir}: {error}") from error
@@ -96,15 +111,19 @@ async def start_embedded_store(
 async def url_of_running_store(data_dir: Path, *, patience_seconds: float = 30) -> str:
     """Where the store is reached that another process of this user has opened, or is about to open, under `data_dir`.
 
-    Raises EmbeddedStoreError if none has.
+    Raises EmbeddedStoreError if none has, or not within `patience_seconds`.
     """
     folder = _folder(data_dir)
-    with contextlib.suppress(FileNotFoundError, TimeoutError):
+    try:
         async with asyncio.timeout(patience_seconds):
             while _in_use(folder):
                 with contextlib.suppress(FileNotFoundError):
                     return (folder / "url").read_text(encoding="ascii")
                 await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        raise EmbeddedStoreError(
+            f"A service is still opening the store in {data_dir}: try again when it is ready."
+        ) from None
     raise EmbeddedStoreError(f"No service has opened the store in {data_dir}.")
 
 
@@ -118,6 +137,8 @@ class _Store:
         self.kind, self.executable = _find_server(self.folder)
         self.files = self.folder / SERVERS[self.kind]
         self.secret = self.folder / "secret"
+        self.log_file = self.folder / "server.log"
+        self.log_start: int | None = None  # its length when the server was started
         self.service_lock = (self.folder / "service.lock").open("a")
         if not _locked(self.service_lock):
             self.service_lock.close()
@@ -126,8 +147,26 @@ class _Store:
             )
         (self.folder / "url").unlink(missing_ok=True)  # of a service that was killed
 
+    async def tell(self) -> None:
+        """Says every few seconds what the start is waiting for, until it is cancelled."""
+        began = time.monotonic()
+        while True:
+            await asyncio.sleep(TELL_SECONDS)
+            doing, details = self._doing()
+            log.warning(doing, seconds=round(time.monotonic() - began), **details)
+
+    def _doing(self) -> tuple[str, dict[str, int]]:
+        if self.log_start is None:
+            return "the store's former server is still closing", {}
+        if recovering := _RECOVERING.findall(_tail(self.log_file, self.log_start)):
+            current, last = map(int, recovering[-1])
+            return "the store is replaying its log", {"files_left": last - current + 1}
+        return "the store is starting", {}
+
     async def start(self) -> StoreHandle:
         self.files.mkdir(mode=0o700, exist_ok=True)
+        if self.kind != "mongod":
+            (self.files / "WiredTiger.config").write_text(WIREDTIGER_CONFIG, encoding="ascii")
         with (self.folder / "server.lock").open("a") as server_lock:
             # The server of a service that was killed may still be writing its last checkpoint.
             while not _locked(server_lock):  # noqa: ASYNC110
@@ -168,10 +207,10 @@ class _Store:
 
     async def _serve(self, server_lock: IO[str], *, authenticated: bool) -> tuple[subprocess.Popen[str], int, int]:
         """Starts the server under its guardian; returns guardian, port and the server's process id."""
-        log = self.folder / "server.log"
+        self.log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         command = self._mongod(authenticated) if self.kind == "mongod" else self._secantus(authenticated)
         guardian = subprocess.Popen(  # noqa: ASYNC220, S603
-            [sys.executable, "-I", "-S", store_guardian.__file__, str(log), *command],
+            [sys.executable, "-I", "-S", store_guardian.__file__, str(self.log_file), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -187,7 +226,8 @@ class _Store:
             raise
         if not announcement:
             _release(guardian)
-            raise EmbeddedStoreError(f"{self.kind} ended while it started: {_last_line(log)} (see {log}).")
+            said = _last_line(self.log_file)
+            raise EmbeddedStoreError(f"{self.kind} ended while it started: {said} (see {self.log_file}).")
         port, pid = map(int, announcement.split())
         return guardian, port, pid
 
@@ -200,7 +240,9 @@ class _Store:
         # Without it, a killed server forgets writes that it has acknowledged, whatever the write concern.
         command += ["--sync-on-commit"]
         if self.kind == "secantusd-rs":
-            command += ["--log-file-max", "64MB"]
+            # The oplog, which nobody here reads, is not logged in its turn. Else each entry that is dropped costs a
+            # sync, more than 1,000 in a second are never caught up with, and a stop waits for that.
+            command += ["--log-file-max", "64MB", "--oplog-nonlogged"]
         return [*command, "--auth"] if authenticated else command
 
     def _mongod(self, authenticated: bool) -> list[str]:
@@ -250,8 +292,11 @@ def _locked(file: IO[str]) -> bool:
 
 
 def _in_use(folder: Path) -> bool:
-    with (folder / "service.lock").open("r") as file:
-        return not _locked(file)
+    try:
+        with (folder / "service.lock").open("r") as file:
+            return not _locked(file)
+    except FileNotFoundError:
+        return False
 
 
 def _write_secret(path: Path, text: str) -> None:
@@ -270,10 +315,19 @@ def _release(guardian: subprocess.Popen[str]) -> None:
     guardian.stdout.close()
 
 
-def _last_line(log: Path) -> str:
-    with contextlib.suppress(OSError, IndexError):
-        return log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1]
+def _last_line(log_file: Path) -> str:
+    with contextlib.suppress(IndexError):
+        return _tail(log_file, 0).strip().splitlines()[-1]
     return "it printed nothing"
+
+
+def _tail(log_file: Path, start: int) -> str:
+    """The last lines of the file, none from before `start` unless it was begun anew since, which made it shorter."""
+    with contextlib.suppress(OSError), log_file.open("rb") as file:
+        length = file.seek(0, os.SEEK_END)
+        file.seek(max(start if start <= length else 0, length - _LOG_TAIL_BYTES))
+        return file.read().decode("utf-8", errors="replace")
+    return ""
 
 
 @contextlib.asynccontextmanager

@@ -195,6 +195,10 @@ class StartErrors:
             await self.app(scope, receive, hold_failures)
         except self.EXPECTED as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
+        except asyncio.CancelledError:
+            if failure is not None:
+                await send({"type": "lifespan.startup.failed", "message": "The start was broken off."})
+            raise
         except BaseException:
             if failure is not None:
                 await send(failure)

@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     mongo_url: str = Field(default="", description="Empty: the embedded store under EFI_DATA_DIR.")
     mongo_database: str = Field(default="efi", pattern=r"^[A-Za-z0-9_-]{1,60}$")
     store_cache: str = Field(default="256MB", description="Cache size of the embedded store.")
+    store_start_minutes: float = Field(
+        default=60, gt=0, description="How long the embedded store may take to replay its log after a crash."
+    )
 
     secret_key: SecretStr = Field(default=SecretStr(""), description="Signs access tokens; 32 characters or more.")
     admin_email: EmailStr = "admin@efi.example.com"

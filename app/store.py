@@ -32,7 +32,11 @@ async def open_store(settings: Settings, *, share: bool = False) -> AsyncIterato
         url, store = settings.mongo_url, OpenStore("the one at EFI_MONGO_URL", alone=False)
         if not url:
             try:
-                handle = await start_embedded_store(settings.data_dir, cache_size=settings.store_cache)
+                handle = await start_embedded_store(
+                    settings.data_dir,
+                    cache_size=settings.store_cache,
+                    startup_timeout_seconds=settings.store_start_minutes * 60,
+                )
             except StoreInUse:
                 if not share:
                     raise

@@ -22,7 +22,9 @@ from typing import BinaryIO, NoReturn
 
 # SecantusDB writes a sentence, mongod a line of JSON.
 LISTENING = re.compile(rb'listening on 127\.0\.0\.1:(\d+)|"Waiting for connections".*?"port":(\d+)')
-STOP_GRACE_SECONDS = 20
+# Closing writes what the cache holds: a second, more with a large cache on a slow disk. A server that is killed instead
+# loses nothing, and replays what it logged since its last checkpoint when it starts again: some ten seconds' work.
+STOP_GRACE_SECONDS = 30
 LOG_FILE_BYTES = 4 * 1024 * 1024
 PR_SET_PDEATHSIG = 1
 

@@ -35,8 +35,6 @@ from services.knowledge.nodes import Node
 
 LIMIT_MS = 20.0
 """What a neighbourhood may take at the 99th percentile in a service that has been running."""
-START_SECONDS = 900.0
-"""A store that was filled and not closed in good order takes minutes to recover."""
 UNKNOWING = ", nothing remembered"
 WARMING = 10
 PEER_QUERIES = 60
@@ -62,7 +60,7 @@ async def _run(options: argparse.Namespace) -> Report:
     monitoring.register(counts)
     with contextlib.ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="efi_graph_")))
-        store = await start_embedded_store(folder, cache_size=options.cache, startup_timeout_seconds=START_SECONDS)
+        store = await start_embedded_store(folder, cache_size=options.cache)
         try:
             database = await connect(store.url, "efi", [KnowledgeRelation, FailureCard])
             with acting_as(system("benchmark")):

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
+from structlog.testing import capture_logs
 
 from app import embedded_store, store_guardian
 from app.embedded_store import (
@@ -104,24 +105,33 @@ def only(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def fake_mongod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Puts a shell script named mongod first on PATH."""
+def fake_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Puts a shell script named mongod, or as another server, first on PATH."""
 
-    def place(script: str) -> None:
+    def place(script: str, name: str = "mongod") -> None:
         folder = tmp_path / "bin"
         folder.mkdir()
-        (folder / "mongod").write_text(f"#!/bin/sh\n{script}\n")
-        (folder / "mongod").chmod(0o755)
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
     return place
 
 
+def find(kind: str) -> Path:
+    """The server's executable; skips the test if there is none."""
+    beside_python = Path(sys.executable).parent / kind
+    if beside_python.exists():
+        return beside_python
+    if found := shutil.which(kind):
+        return Path(found)
+    pytest.skip(f"{kind} is not installed")
+
+
 @pytest.mark.parametrize("kind", embedded_store.SERVERS)
 @pytest.mark.timeout(300)
 async def test_data_survive_a_restart_with_every_server(kind, only, tmp_path):
-    if not (shutil.which(kind) or (Path(sys.executable).parent / kind).exists()):
-        pytest.skip(f"{kind} is not installed")
+    find(kind)
     only(kind)
 
     async with running(tmp_path, startup_timeout_seconds=120) as (store, things):
@@ -235,29 +245,68 @@ async def test_files_are_opened_only_by_the_kind_of_server_that_wrote_them(tmp_p
         await start_embedded_store(tmp_path)
 
 
-async def test_a_mongod_on_the_path_comes_first_and_its_complaint_is_shown(tmp_path, fake_mongod):
-    fake_mongod("echo 'wrong architecture'; exit 3")
+async def test_a_mongod_on_the_path_comes_first_and_its_complaint_is_shown(tmp_path, fake_server):
+    fake_server("echo 'wrong architecture'; exit 3")
 
     with pytest.raises(EmbeddedStoreError, match=r"mongod ended while it started: wrong architecture"):
         await start_embedded_store(tmp_path)
 
 
-async def test_a_server_found_later_does_not_hide_the_data(tmp_path, only, fake_mongod):
+async def test_a_server_found_later_does_not_hide_the_data(tmp_path, only, fake_server):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(embedded_store, "SERVERS", {"secantusd-rs": "secantus"})
         async with running(tmp_path) as (_, things):
             await things.insert_one({"_id": 1})
-    fake_mongod("exit 1")
+    fake_server("exit 1")
 
     async with running(tmp_path) as (store, things):
         assert store.kind == "secantusd-rs"
         assert await things.count_documents({}) == 1
 
 
-async def test_a_server_that_never_listens_is_given_up(tmp_path, fake_mongod):
-    fake_mongod(f"echo $$ > {tmp_path}/pid; exec sleep 60")
+@pytest.mark.parametrize("kind", ["secantusd-rs", "secantusd-py"])
+async def test_the_server_makes_checkpoints_while_it_runs(kind, only, tmp_path, monkeypatch):
+    find(kind)
+    only(kind)
+    assert "wait=60" in embedded_store.WIREDTIGER_CONFIG
+    monkeypatch.setattr(
+        embedded_store, "WIREDTIGER_CONFIG", embedded_store.WIREDTIGER_CONFIG.replace("wait=60", "wait=1")
+    )
+    # Written anew by each checkpoint and by nothing else.
+    turtle = tmp_path / "store" / "secantus" / "WiredTiger.turtle"
 
-    with pytest.raises(EmbeddedStoreError, match=r"was not ready within 2 s: see .*server.log"):
+    async with running(tmp_path) as (_, things), asyncio.timeout(60):
+        for number in range(3):
+            before = turtle.stat().st_mtime_ns
+            await things.insert_one({"_id": number})
+            while turtle.stat().st_mtime_ns == before:
+                await asyncio.sleep(0.1)
+
+
+async def test_a_server_that_replays_its_log_is_waited_for(tmp_path, only, fake_server, monkeypatch):
+    kind = "secantusd-rs"
+    only(kind)
+    server = find(kind)
+    async with running(tmp_path) as (_, things):
+        await things.insert_one({"_id": 1})
+    monkeypatch.setattr(embedded_store, "TELL_SECONDS", 0.2)
+    fake_server(f'sleep 1; echo "Recovering log 7 through 9"; sleep 1; exec {server} "$@"', kind)
+
+    with capture_logs() as logs:
+        async with running(tmp_path) as (_, things):
+            assert await things.count_documents({}) == 1
+            told = len(logs)
+            await asyncio.sleep(0.5)
+            assert len(logs) == told
+
+    assert {"the store is starting", "the store is replaying its log"} <= {entry["event"] for entry in logs}
+    assert 3 in {entry.get("files_left") for entry in logs}
+
+
+async def test_a_server_that_never_listens_is_given_up(tmp_path, fake_server):
+    fake_server(f"echo $$ > {tmp_path}/pid; exec sleep 60")
+
+    with pytest.raises(EmbeddedStoreError, match=r"within 2 s and was ended; .*server.log.* EFI_STORE_START_MINUTES"):
         await start_embedded_store(tmp_path, startup_timeout_seconds=2)
 
     assert gone(int((tmp_path / "pid").read_text()))
@@ -308,6 +357,9 @@ async def test_another_process_finds_the_running_store(tmp_path):
         assert (tmp_path / "store" / "url").stat().st_mode & 0o077 == 0
         with pytest.raises(StoreInUse):
             await start_embedded_store(tmp_path)
+        (tmp_path / "store" / "url").unlink()
+        with pytest.raises(EmbeddedStoreError, match="still opening the store"):
+            await url_of_running_store(tmp_path, patience_seconds=0.1)
     with pytest.raises(EmbeddedStoreError, match="No service has opened"):
         await url_of_running_store(tmp_path)
     await store.stop()  # again, and harmless

@@ -1,10 +1,12 @@
 """The service as people start it: `python server.py` and `efi`, as processes of their own."""
 
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,30 @@ def test_a_start_that_fails_says_why_in_a_sentence(tmp_path: Path, changes: dict
     assert result.returncode != 0
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_a_start_that_waits_for_the_store_can_be_broken_off(tmp_path: Path, told: signal.Signals):
+    store = tmp_path / "bin" / "mongod"
+    store.parent.mkdir()
+    store.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    store.chmod(0o755)
+    service = subprocess.Popen(
+        [sys.executable, "server.py"],
+        cwd=ROOT,
+        env=environment(tmp_path / "data", PATH=f"{store.parent}{os.pathsep}{os.environ['PATH']}"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "pid").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    service.send_signal(told)
+    _, said = service.communicate(timeout=30)
+
+    assert service.returncode == 1
+    assert "The start was broken off." in said
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
