@@ -27,6 +27,7 @@ DYNAMIC = (
     "tickets.count_",
     "tickets.order_",
     "diagnosis.end_",
+    "missed.why_",
     "confidence.tab_",
     "health.tab_",
     "health.why_",
