@@ -19,7 +19,15 @@ PULL_SECONDS = "5"
 KILL_EVERY = 90.0
 OWN = ("confidence_history", "version_history", "created_by", "updated_by", "approved_by", "created_at", "updated_at")
 """Of a card, what is each service's own affair."""
-OWN_STATE = ("edition", "synced_to_network", "last_sync_at", "approved_at", "deprecated_at", "source_ticket_id")
+OWN_STATE = (
+    "open_flags",
+    "edition",
+    "synced_to_network",
+    "last_sync_at",
+    "approved_at",
+    "deprecated_at",
+    "source_ticket_id",
+)
 LEFT_OUT = {*OWN, *OWN_STATE, "failure_id", "source_garage_id", "successor_id"}
 ROUNDS = 200
 

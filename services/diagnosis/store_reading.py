@@ -10,8 +10,8 @@ from models.record import Record
 
 BATCH = 250
 """Few enough that decoding them does not hold up the event loop."""
-UNHURRIED = 4.0
-"""As `idle`: a fifth of the time is spent reading."""
+UNHURRIED = 9.0
+"""As `idle`: a tenth of the time is spent reading."""
 
 Document = Mapping[str, Any]
 
