@@ -130,9 +130,10 @@ def _brevity(whole: list[Row], brief: list[Row], phrased: list[Row]) -> float:
         }
         everything = fit(whole, prior)
         unseen = [(row, probabilities(row, fitted[int(fold)])) for row, fold in zip(brief, which, strict=True)]
-        told = score([(row, probabilities(row, everything)) for row in phrased]).log_loss
-        print(f"brevity {tried}: log-loss {score(unseen).log_loss:.3f} of gists, {told:.3f} of phrases", flush=True)
-        return score(unseen).log_loss + told
+        of_gists = score(unseen).log_loss
+        of_phrases = score([(row, probabilities(row, everything)) for row in phrased]).log_loss
+        print(f"brevity {tried}: log-loss {of_gists:.3f} of gists, {of_phrases:.3f} of phrases", flush=True)
+        return of_gists + of_phrases
 
     return min(BREVITIES, key=loss)
 

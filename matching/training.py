@@ -209,13 +209,6 @@ def held_out(
     return [(row, probabilities(row, fitted[int(fold)])) for row, fold in zip(rows, which, strict=True)]
 
 
-def cross_validate(
-    rows: Sequence[Row], prior: Weights, *, seed: int = 0, strength: float = 0.02
-) -> dict[str, float | None]:
-    """Figures of rows scored by weights that never saw their group; see `figures`."""
-    return figures(held_out(rows, prior, seed=seed, strength=strength))
-
-
 def probabilities(row: Row, weights: Weights) -> np.ndarray:
     """Probability of each card of the row, then of "none"."""
     names = (*CARD_FEATURES, *NONE_FEATURES)

@@ -7,7 +7,7 @@ import pytest
 
 from matching import CardIndex, CardRecord, Case, Matcher, Vehicle, VehicleRange
 from matching.scorers.calibrated import CARD_FEATURES, NONE_FEATURES, CalibratedModel, CalibratedScorer, Weights
-from matching.training import FOLDS, Decision, Row, collect, cross_validate, figures, fit, folds, probabilities
+from matching.training import FOLDS, Decision, Row, collect, figures, fit, folds, held_out, probabilities
 
 NO_PRIOR = Weights({}, {}, {})
 KEYWORD = list(CARD_FEATURES).index("keyword")
@@ -61,7 +61,7 @@ def test_weights_of_brief_cases_are_found_behind_their_brevity() -> None:
 
 
 def test_cross_validation_of_the_true_model_is_calibrated() -> None:
-    result = cross_validate(simulated(1000, 6.0, 4.0), NO_PRIOR, strength=1e-6)
+    result = figures(held_out(simulated(1000, 6.0, 4.0), NO_PRIOR, strength=1e-6))
     assert result["ece"] < 0.06
     assert result["auroc_nomatch"] > 0.55
     assert result["hit@1"] > 0.3
