@@ -277,7 +277,7 @@ def with_store(command: str, work: Callable[[], Awaitable[T]]) -> T:
     async def run(settings: Settings) -> T:
         database.guard.policy = RIGHTS
         evidence_rows.configure(half_life_days=settings.evidence_half_life_days)
-        identity.configure(secret_key=settings.signing_key())
+        identity.configure(secret_key=settings.signing_key)
         redaction.configure(phone_region=settings.phone_region)
         async with open_store(settings, share=True):
             with acting_as(system(command)):

@@ -129,6 +129,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await stack.enter_async_context(open_store(settings))
         stack.enter_context(_rights())
         _configure(settings)
+        stack.enter_context(evidence_rows.reads_shared())
         await migrate()
         with acting_as(system("start")):
             app.state.first_password = await users.ensure_admin(settings)
@@ -157,7 +158,7 @@ def _configure(settings: Settings) -> None:
     experience.configure(half_life_days=half_life)
     health.configure(review_after_days=settings.review_after_days)
     redaction.configure(phone_region=settings.phone_region)
-    identity.configure(secret_key=settings.signing_key())
+    identity.configure(secret_key=settings.signing_key)
     sla.configure({priority: getattr(settings, f"sla_{priority}_hours") for priority in Priority})
     runs.configure(keep_days=settings.match_run_days)
     photos.configure(

@@ -1,6 +1,7 @@
 """Settings: environment variables with the prefix `EFI_`, or a `.env` file beside the service."""
 
 import secrets
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
@@ -138,6 +139,7 @@ class Settings(BaseSettings):
                 raise ValueError("EFI_ADMIN_PASSWORD must be set in production")
         return self
 
+    @cached_property
     def signing_key(self) -> str:
         """The key that signs tokens: the set one, or one generated once and kept in the data directory."""
         if key := self.secret_key.get_secret_value():

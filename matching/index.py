@@ -347,12 +347,17 @@ class CardIndex:
         with self._changing():
             self.graph.adopt(library)
 
-    def prepare(self, case: Case) -> Query:
-        """The case made ready for the channels, embedded if there is a model."""
+    def read(self, case: Case) -> Query:
+        """The case made ready for the channels but not embedded yet."""
         with self.lock:
             query = Query(case, self.exact.known_codes)
             query.corrections = self._corrections(query)
             query.hints = self.graph.hints(query)
+        return query
+
+    def prepare(self, case: Case) -> Query:
+        """The case made ready for the channels, embedded if there is a model."""
+        query = self.read(case)
         self.semantic.prepare(query)
         return query
 

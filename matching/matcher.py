@@ -55,10 +55,20 @@ class Matcher:
         return self.scorers[name]
 
     def prepare(self, case: Case) -> Prepared:
-        """What of a match needs no index to stand still, most of it the sentence model's: it may run beside others."""
+        """What comes before the search: the case is read, then embedded."""
+        return self.embed(self.read(case))
+
+    def read(self, case: Case) -> Prepared:
+        """The words, codes and symptoms of a case, a fraction of a millisecond's work; `embed` takes it further."""
         started = perf_counter()
-        query = self.index.prepare(case)
+        query = self.index.read(case)
         return Prepared(query, Step("prepare", _since(started)))
+
+    def embed(self, read: Prepared) -> Prepared:
+        """The same with the sentence model's share: milliseconds for which no index need stand still."""
+        started = perf_counter()
+        self.index.semantic.prepare(read.query)
+        return Prepared(read.query, Step("prepare", read.step.duration_ms + _since(started)))
 
     def match(
         self,

@@ -1,25 +1,15 @@
-"""Durable inserts shared by many callers: whoever comes while one write is under way joins the next.
+"""Durable inserts shared by many callers: see `batches`."""
 
-A store that syncs every commit takes hundreds of single inserts a second, but tens of thousands in batches.
-"""
-
-import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError
 
 from app.security import acting_as, system
 from models.record import Record
+from services.batches import Batches
 
 _DUPLICATE_KEY = 11000
-
-
-@dataclass
-class _Batch:
-    documents: list[dict[str, Any]] = field(default_factory=list)
-    written: bool = False
-    failure: PyMongoError | None = None
 
 
 class GroupCommit:
@@ -31,30 +21,17 @@ class GroupCommit:
     def __init__(self, model: type[Record], name: str) -> None:
         self._model = model
         self._name = name
-        self._open = _Batch()
-        self._writing = asyncio.Lock()
+        self._batches = Batches(self._write)
 
-    async def insert(self, record: Record) -> None:
+    async def insert(self, document: Mapping[str, Any]) -> None:
         """Return once the document is stored durably. The store's error goes to all who shared the write."""
-        batch = self._open
-        batch.documents.append(record.model_dump(by_alias=True, exclude={"revision_id"}))
-        async with self._writing:
-            # Whoever gets here first writes for all of the batch. If they are cancelled, the next one does it again.
-            if not batch.written and batch.failure is None:
-                await self._write(batch)
-        if batch.failure is not None:
-            raise batch.failure
+        await self._batches.join(document)
 
-    async def _write(self, batch: _Batch) -> None:
-        if batch is self._open:
-            self._open = _Batch()
+    async def _write(self, documents: list[Mapping[str, Any]]) -> None:
         try:
             with acting_as(system(self._name)):
-                await self._model.get_pymongo_collection().insert_many(batch.documents, ordered=False)
+                await self._model.get_pymongo_collection().insert_many(documents, ordered=False)
         except BulkWriteError as error:
             # A write that was cancelled may have arrived all the same.
             if any(one["code"] != _DUPLICATE_KEY for one in error.details["writeErrors"]):
-                batch.failure = error
-        except PyMongoError as error:
-            batch.failure = error
-        batch.written = batch.failure is None
+                raise

@@ -69,7 +69,7 @@ class Api:
         with acting_as(system("test")):
             session = Session(user_id=user.id, refresh_hash="", expires_at=user.created_at + timedelta(days=1))
             await session.insert()
-        key, lifetime = self.settings.signing_key(), timedelta(hours=1)
+        key, lifetime = self.settings.signing_key, timedelta(hours=1)
         token, _ = sign_access_token(user.id, session.id, key=key, lifetime=lifetime)
         return await self.anonymous(Authorization=f"Bearer {token}")
 

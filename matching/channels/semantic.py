@@ -75,6 +75,10 @@ class SemanticChannel(Channel):
         """Embeds the case; called before the index is locked, since a model takes milliseconds."""
         self._wanted(query)
 
+    def embeds(self, query: Query) -> bool:
+        """Whether `prepare` has a text to embed and a model for it."""
+        return self.embedder is not None and bool(query.case.text.strip())
+
     def off_for(self, query: Query) -> str | None:
         wanted = self._embedded(query)
         return wanted if isinstance(wanted, str) else self.off
@@ -91,7 +95,7 @@ class SemanticChannel(Channel):
 
     def _embedded(self, query: Query) -> np.ndarray | str | None:
         """The case's vector, or why there is none although it has text; asked of the embedder once."""
-        if self.embedder is None or not query.case.text.strip():
+        if not self.embeds(query):
             return None
         # A query prepared before the embedder was exchanged holds a vector of the former one.
         key = f"{self.name}:{self.embedder.name}"

@@ -94,7 +94,7 @@ class ApiRoute(APIRoute):
         with acting_as(system("authentication", cause=cause)):
             if self.permission in PEERS and peers.is_token(token.strip()):
                 return (await peers.authenticate(token.strip())).because_of(cause)
-            actor, request.state.session_id = await sessions.authenticate(token.strip(), key=settings.signing_key())
+            actor, request.state.session_id = await sessions.authenticate(token.strip(), key=settings.signing_key)
         if not actor.has(*self.allowed):
             raise Forbidden(f"{self.permission} is not for you.", roles=sorted(self.allowed))
         return actor.because_of(cause)
@@ -148,7 +148,7 @@ async def _once(key: str, request: "ReadRequest", answer: Handler) -> Response:
     settings: Settings = request.app.state.settings
     body = await request.body()
     identifier = idempotency.key_id(current_actor().id, request.method, request.url.path, key)
-    fingerprint = idempotency.fingerprint(request.scope["query_string"], body, secret=settings.signing_key())
+    fingerprint = idempotency.fingerprint(request.scope["query_string"], body, secret=settings.signing_key)
 
     async def work() -> Response:
         if known := await idempotency.stored_answer(identifier, fingerprint):

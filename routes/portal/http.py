@@ -206,7 +206,7 @@ async def _once(visit: Visit, work: Callable[[], Awaitable[Response]]) -> Respon
     typed = repr(sorted(visit.form.typed())).encode()
     sent = [file.content for files in visit.form.files.values() for file in files]
     files = b"".join(hmac.digest(b"file", content, "sha256") for content in sent)
-    print_ = idempotency.fingerprint(typed, files, secret=settings.signing_key())
+    print_ = idempotency.fingerprint(typed, files, secret=settings.signing_key)
 
     async def noted() -> Response:
         if known := await idempotency.stored_answer(identifier, print_):

@@ -86,7 +86,7 @@ class Visit:
     @property
     def _token(self) -> bytes:
         message = f"csrf\0{self.secret}".encode()
-        return hmac.digest(self.settings.signing_key().encode(), message, "sha256")
+        return hmac.digest(self.settings.signing_key.encode(), message, "sha256")
 
     def asked(self, kind: type[E], name: str) -> E | None:
         """The member of a closed vocabulary that the address names; None for none, and for what is none of it."""

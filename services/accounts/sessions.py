@@ -199,7 +199,7 @@ async def _open_session(user: User, settings: Settings) -> Tokens:
 
 def _tokens(user: User, session_id: str, refresh_token: str, refresh_expires: datetime, settings: Settings) -> Tokens:
     lifetime = timedelta(minutes=settings.access_token_minutes)
-    access, access_expires = sign_access_token(user.id, session_id, key=settings.signing_key(), lifetime=lifetime)
+    access, access_expires = sign_access_token(user.id, session_id, key=settings.signing_key, lifetime=lifetime)
     return Tokens(access, access_expires, refresh_token, refresh_expires)
 
 

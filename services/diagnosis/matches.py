@@ -9,7 +9,6 @@ from app.database import in_transaction
 from app.errors import Invalid, Unavailable
 from matching import Case, MatchResult, UnknownScorer
 from models.event import MatchCompleted, MatchFailed, MatchRequested, Payload, Suggestion
-from models.match_run import AskedOptions, MatchRun
 from models.symptom import Symptom
 from models.ticket import Ticket
 from services.diagnosis import runs
@@ -25,7 +24,7 @@ SUGGESTIONS = 5
 """How many cards a ticket is given (specification, §4.3)."""
 IN_THREAD_ABOVE = 20_000
 """Cards above which a search takes long enough to be kept off the event loop; below, the detour costs more."""
-_PREPARING = ThreadPoolExecutor(1, "efi-prepare")
+_EMBEDDING = ThreadPoolExecutor(1, "efi-embed")
 """The sentence model lets go of the interpreter: one thread of it keeps a second processor busy, more only wait."""
 _SEARCHING = ThreadPoolExecutor(1, "efi-search")
 """Searches take turns at the index: more threads would only wait for each other."""
@@ -82,7 +81,15 @@ async def match(case: Case, options: MatchOptions | None = None) -> Matched:
         raise Invalid.field("scorer", str(error), chosen.scorer) from None
     await live.caught_up()
     # A remote model is waited for by many at once; the installed one computes, one after the other.
-    prepared = await loop.run_in_executor(None if live.remote else _PREPARING, matcher.prepare, case)
+    embedding = None if live.remote else _EMBEDDING
+    large = len(live.index) > IN_THREAD_ABOVE
+    if large:
+        prepared = await loop.run_in_executor(embedding, matcher.prepare, case)
+    else:
+        # Read here, a complaint costs least: in the thread it would fight for the interpreter and the index.
+        prepared = matcher.read(case)
+        if live.index.semantic.embeds(prepared.query):
+            prepared = await loop.run_in_executor(embedding, matcher.embed, prepared)
 
     def search() -> Matched:
         result = matcher.match(
@@ -95,7 +102,6 @@ async def match(case: Case, options: MatchOptions | None = None) -> Matched:
         )
         return Matched(result, len(live.index))
 
-    large = len(live.index) > IN_THREAD_ABOVE
     matched = await loop.run_in_executor(_SEARCHING, search) if large else search()
     if chosen.min_probability and matched.result.none_probability is None:
         reason = f"{chosen.scorer} gives no probability: leave it out or choose another scorer"
@@ -111,7 +117,7 @@ async def match_recorded(case: Case, options: MatchOptions | None = None) -> Mat
     run = _run(case, chosen, matched)
     # The store syncs the one while it reads the other.
     shown, _ = await asyncio.gather(with_evidence(matched, case), runs.record(run))
-    return replace(shown, run_id=run.id)
+    return replace(shown, run_id=run["_id"])
 
 
 async def with_evidence(matched: Matched, case: Case) -> Matched:
@@ -147,7 +153,7 @@ async def match_ticket(ticket: Ticket, options: MatchOptions | None = None) -> M
                 "$set": {
                     "suggested_failure_cards": [suggestion.card_id for suggestion in suggestions],
                     "symptom_codes": list(matched.result.symptoms),
-                    "match_run_id": run.id,
+                    "match_run_id": run["_id"],
                     "ai_match_performed": True,
                     "ai_match_timestamp": now,
                     "updated_at": now,
@@ -163,12 +169,12 @@ async def match_ticket(ticket: Ticket, options: MatchOptions | None = None) -> M
                 scorer=chosen.scorer,
                 suggestions=suggestions,
                 duration_ms=duration,
-                match_run_id=run.id,
+                match_run_id=run["_id"],
             ),
         )
 
     await in_transaction(note)
-    return replace(matched, run_id=run.id)
+    return replace(matched, run_id=run["_id"])
 
 
 async def note_failure(ticket: Ticket, reason: str, options: MatchOptions | None = None) -> None:
@@ -191,8 +197,8 @@ async def symptoms_named(text: str) -> list[Symptom]:
     return await Symptom.find({"symptom_code": {"$in": list(codes)}}).sort([("symptom_code", 1)]).to_list()
 
 
-def _run(case: Case, options: MatchOptions, matched: Matched) -> MatchRun:
-    return runs.run_of(case, AskedOptions(**asdict(options)), matched.result, index_size=matched.index_size)
+def _run(case: Case, options: MatchOptions, matched: Matched) -> runs.Document:
+    return runs.run_of(case, asdict(options), matched.result, index_size=matched.index_size)
 
 
 async def _record(ticket: Ticket, *payloads: Payload) -> None:

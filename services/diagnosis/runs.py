@@ -1,17 +1,15 @@
 """Match runs: keeping what was shown to whom, and who may look at it later."""
 
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
-
-from pydantic import TypeAdapter
 
 from app import clock
 from app.database import in_a_transaction
 from app.errors import NotFound
+from app.ids import new_id
 from app.security import current_actor
 from matching import Candidate, Case, MatchResult, Vehicle
-from models.match_run import AskedCase, AskedOptions, AskedVehicle, MatchRun, ShownCard
+from models.match_run import AskedVehicle, MatchRun
 from models.record import ActorRef
 from models.ticket import Ticket
 from services.group_commit import GroupCommit
@@ -20,7 +18,9 @@ from services.paging import Page, page
 from services.repairs.visibility import load_visible as load_ticket
 from services.repairs.visibility import may_see
 
-_SHOWN = TypeAdapter(list[ShownCard])
+Document = dict[str, Any]
+"""What a MatchRun is stored as. Every match writes one, so it is put together without a model, which would cost a tenth
+of the match; only readers make models."""
 
 
 class _Keeping:
@@ -34,40 +34,44 @@ def configure(*, keep_days: int) -> None:
     _Keeping.commits = GroupCommit(MatchRun, "match runs")
 
 
-def run_of(case: Case, options: AskedOptions, result: MatchResult, *, index_size: int) -> MatchRun:
-    """A run by the current actor, without a ticket: it expires."""
-    now = clock.now()
-    return MatchRun(
-        actor=ActorRef.current(),
-        organisation_id=current_actor().organisation_id,
-        case=_asked(case),
-        options=options,
-        scorer_version=result.scorer_version,
-        embedder=result.embedder,
-        channels_off=result.channels_off,
-        index_size=index_size,
-        symptom_codes=list(result.symptoms),
-        candidates=_SHOWN.validate_python([_shown(candidate) for candidate in result.candidates]),
-        shared=result.shared,
-        none_probability=result.none_probability,
-        abstained=result.abstained,
-        duration_ms=result.duration_ms,
-        created_at=now,
-        updated_at=now,
-        expires_at=now + _Keeping.days,
-    )
+def run_of(case: Case, options: Document, result: MatchResult, *, index_size: int) -> Document:
+    """A run by the current actor, without a ticket: it expires. `options` has the fields of AskedOptions."""
+    now, who = clock.now(), current_actor()
+    return {
+        "_id": new_id("match_run"),
+        "created_at": now,
+        "updated_at": now,
+        "revision": 1,
+        "actor": ActorRef.current().model_dump(),
+        "ticket_id": None,
+        "site_id": None,
+        "organisation_id": who.organisation_id,
+        "case": _asked(case),
+        "options": options,
+        "scorer_version": result.scorer_version,
+        "embedder": result.embedder,
+        "channels_off": result.channels_off,
+        "index_size": index_size,
+        "symptom_codes": list(result.symptoms),
+        "candidates": [_shown(candidate) for candidate in result.candidates],
+        "shared": result.shared,
+        "none_probability": result.none_probability,
+        "abstained": result.abstained,
+        "duration_ms": result.duration_ms,
+        "expires_at": now + _Keeping.days,
+    }
 
 
-def on_ticket(run: MatchRun, ticket: Ticket) -> MatchRun:
+def on_ticket(run: Document, ticket: Ticket) -> Document:
     """The same run as one of this ticket, which is kept as long as the ticket is."""
     fields = {"ticket_id": ticket.id, "site_id": ticket.site_id, "organisation_id": ticket.organisation_id}
-    return run.model_copy(update={**fields, "expires_at": None})
+    return run | fields | {"expires_at": None}
 
 
-async def record(run: MatchRun) -> None:
+async def record(run: Document) -> None:
     """Return once the run is stored: with the running transaction, else durably, in one write with others'."""
     if in_a_transaction() or _Keeping.commits is None:
-        await run.insert()
+        await MatchRun.get_pymongo_collection().insert_one(run)
     else:
         await _Keeping.commits.insert(run)
 
@@ -114,21 +118,20 @@ def case_of(run: MatchRun) -> Case:
     )
 
 
-def _asked(case: Case) -> AskedCase:
-    return AskedCase(
-        text=case.text,
-        error_codes=list(case.error_codes),
-        symptom_codes=list(case.symptom_codes),
-        vehicle=AskedVehicle(**asdict(case.vehicle)),
-        mileage_km=case.mileage_km,
-        vehicle_age_months=case.vehicle_age_months,
-        subsystem=case.subsystem,
-        conditions=list(case.conditions),
-    )
+def _asked(case: Case) -> Document:
+    return {
+        "text": case.text,
+        "error_codes": list(case.error_codes),
+        "symptom_codes": list(case.symptom_codes),
+        "vehicle": {name: getattr(case.vehicle, name) for name in AskedVehicle.model_fields},
+        "mileage_km": case.mileage_km,
+        "vehicle_age_months": case.vehicle_age_months,
+        "subsystem": case.subsystem,
+        "conditions": list(case.conditions),
+    }
 
 
-def _shown(candidate: Candidate) -> dict[str, Any]:
-    """The fields of a ShownCard: made of them all at once, some sixty reasons cost a tenth of making each."""
+def _shown(candidate: Candidate) -> Document:
     return {
         "card_id": candidate.card_id,
         "card_version": candidate.version,
@@ -138,7 +141,7 @@ def _shown(candidate: Candidate) -> dict[str, Any]:
         "match_type": candidate.match_type,
         "confidence_level": candidate.confidence_level,
         "is_draft": candidate.is_draft,
-        "matched_symptoms": candidate.matched_symptoms,
+        "matched_symptoms": list(candidate.matched_symptoms),
         "channels": candidate.channels,
         "reasons": [reason._asdict() for reason in candidate.reasons],
         "inputs": candidate.inputs,

@@ -1,14 +1,19 @@
 """The stored sums of outcomes, by card and vehicle variant: read, added to, and written back together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from pymongo import UpdateOne
 
 from app import clock
+from app.database import Access, guard, in_a_transaction
+from app.security import acting_as, system
 from models.learning import CardEvidence
+from services.batches import Batches
 from services.knowledge.learning import Decayed
 
 POOLED = "*"
@@ -21,6 +26,10 @@ class _Policy:
     half_life = timedelta(days=365)
 
 
+class _Reading:
+    batches: Batches[Iterable[str], dict[str, Mapping[str, Any]]] | None = None
+
+
 def configure(*, half_life_days: float) -> None:
     """Set after how many days an outcome counts half (Settings.evidence_half_life_days)."""
     _Policy.half_life = timedelta(days=half_life_days)
@@ -28,6 +37,16 @@ def configure(*, half_life_days: float) -> None:
 
 def half_life() -> timedelta:
     return _Policy.half_life
+
+
+@contextmanager
+def reads_shared() -> Iterator[None]:
+    """Within it those who ask at the same time, outside of transactions, share a read. For one event loop."""
+    _Reading.batches = Batches(_read_together)
+    try:
+        yield
+    finally:
+        _Reading.batches = None
 
 
 @dataclass
@@ -64,12 +83,28 @@ def row_of(stored: CardEvidence) -> EvidenceRow:
 async def rows_on(card_ids: list[str], variant: str) -> dict[tuple[str, str], EvidenceRow]:
     """The rows of these cards for the variant and for all variants, empty ones where nothing is stored."""
     wanted = {f"{card_id}|{kind}": (card_id, kind) for card_id in card_ids for kind in (variant, POOLED)}
-    found = CardEvidence.get_pymongo_collection().find(
-        {"_id": {"$in": list(wanted)}}, dict.fromkeys(("as_of", *_COUNTS), 1)
-    )
-    stored = {row["_id"]: row for row in await found.to_list()}
+    alone = in_a_transaction() or _Reading.batches is None
+    stored = await (_stored(wanted) if alone else _shared(wanted))
     empty = Decayed(clock.now())
     return {key: _row(key, stored[id_]) if id_ in stored else EvidenceRow(*key, empty) for id_, key in wanted.items()}
+
+
+async def _stored(ids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    found = CardEvidence.get_pymongo_collection().find(
+        {"_id": {"$in": list(ids)}}, dict.fromkeys(("as_of", *_COUNTS), 1)
+    )
+    return {row["_id"]: row for row in await found.to_list()}
+
+
+async def _shared(ids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """As `_stored`, in one read with those who ask meanwhile. It begins after this call and sees what is stored now."""
+    guard.check(CardEvidence.Settings.name, Access.read)
+    return await _Reading.batches.join(ids)
+
+
+async def _read_together(asked: list[Iterable[str]]) -> dict[str, Mapping[str, Any]]:
+    with acting_as(system("evidence")):
+        return await _stored(set(chain.from_iterable(asked)))
 
 
 def _row(key: tuple[str, str], stored: Mapping[str, Any]) -> EvidenceRow:

@@ -28,7 +28,7 @@ class _Secret:
 
 
 def configure(*, secret_key: str) -> None:
-    """Set what the private key is sealed with (Settings.signing_key())."""
+    """Set what the private key is sealed with (Settings.signing_key)."""
     _Secret.key = secret_key
 
 

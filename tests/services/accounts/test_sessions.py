@@ -71,7 +71,7 @@ async def test_refreshing_goes_on_and_on(user: User):
     first = tokens.refresh_token
     for _ in range(3):
         tokens = await sessions.refresh(tokens.refresh_token, SETTINGS)
-        actor, _ = await sessions.authenticate(tokens.access_token, key=SETTINGS.signing_key())
+        actor, _ = await sessions.authenticate(tokens.access_token, key=SETTINGS.signing_key)
         assert actor.id == user.id
 
     with pytest.raises(RefreshTokenReused):

@@ -70,6 +70,15 @@ async def asked(**options: Any) -> str:
     return matched.run_id
 
 
+@pytest.mark.parametrize("options", [{}, {"scorer": "efi_v2", "include_drafts": True}, {"min_probability": 0.99}])
+async def test_a_run_is_stored_as_its_model_would_be(known: dict[str, FailureCard], options: dict[str, Any]):
+    case = changed(COMPLAINT, subsystem=SubsystemCategory.bms, conditions=("in the rain",))
+    matched = await matches.match_recorded(case, MatchOptions(**options))
+    document = await MatchRun.get_pymongo_collection().find_one({"_id": matched.run_id})
+    assert document is not None
+    assert MatchRun.model_validate(document).model_dump(by_alias=True, exclude={"revision_id"}) == document
+
+
 async def compared(run_id: str) -> dict[str, Comparison]:
     return {card.card_id: card for card in (await replay(run_id)).cards}
 

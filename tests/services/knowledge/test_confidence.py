@@ -6,7 +6,9 @@ from itertools import pairwise
 import pytest
 
 from app import clock
-from app.database import in_transaction
+from app.database import DeclaredRights, guard, in_transaction
+from app.errors import Forbidden
+from app.security import acting_as, agent
 from models.event import EventType
 from models.failure_card import ConfidenceChange, FailureCard
 from models.learning import CardEvidence, CardOutcome
@@ -277,3 +279,24 @@ async def test_nothing_is_told_of_a_transaction_that_failed():
     assert told == []
     assert counts(await fresh(card)) == (0, 0, 0)
     assert await CardEvidence.find_all().count() == 0
+
+
+async def test_shared_reads_see_what_was_stored_before_them_and_give_each_their_own():
+    cards = [await stored_card() for _ in range(4)]
+
+    async def repaired(card: FailureCard, times: int) -> float:
+        for _ in range(times):
+            await outcome(card, await a_ticket(), True)
+        return (await confidence.evidence_on([card.id], "|"))[card.id].fix_rate.mean
+
+    with evidence_rows.reads_shared():
+        shared = await asyncio.gather(*(repaired(card, times) for times, card in enumerate(cards)))
+    assert shared == sorted(set(shared))
+    for card, mean in zip(cards, shared, strict=True):
+        assert (await confidence.evidence_on([card.id], "|"))[card.id].fix_rate.mean == pytest.approx(mean, rel=1e-6)
+
+
+async def test_an_agent_without_the_right_shares_no_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(guard, "policy", DeclaredRights({}))
+    with evidence_rows.reads_shared(), acting_as(agent("curious")), pytest.raises(Forbidden):
+        await confidence.evidence_on(["fc_1"], "|")
