@@ -79,18 +79,20 @@ class Matcher:
         include_drafts: bool = False,
         min_score: float = 0.0,
         min_probability: float = 0.0,
+        traced: bool = False,
     ) -> MatchResult:
         """Up to `limit` cards that scored above 0 and at least `min_score`, best first.
 
-        `min_probability` applies to scorers that give one. A case that was prepared before need not be again. Raises
-        UnknownScorer.
+        `min_probability` applies to scorers that give one. A case that was prepared before need not be again. `traced`
+        keeps in the trace what every channel proposed, hundreds of cards. Raises UnknownScorer.
         """
         chosen = self.scorer(scorer)
         query, preparing = case if isinstance(case, Prepared) else self.prepare(case)
         started = perf_counter()
         with self.index.lock:
             off = self._off(chosen, query)
-            found, steps = self._search(chosen, query, off, include_drafts)
+            found, durations = self._search(chosen, query, off, include_drafts)
+            steps = self._trace(found, durations, off, traced)
             scoring = perf_counter()
             sheet = self._sheet(chosen, query, off, found)
             verdict = chosen.judge(sheet)
@@ -137,32 +139,38 @@ class Matcher:
 
     def _search(
         self, scorer: Scorer, query: Query, off: Mapping[str, str], include_drafts: bool
-    ) -> tuple[dict[str, Hits], list[Step]]:
-        """What every channel proposes, up to the one that settles the match."""
+    ) -> tuple[dict[str, Hits], list[float]]:
+        """What every channel proposes, up to the one that settles the match, and how many milliseconds each took."""
         allowed = (self.index.alive if include_drafts else self.index.approved).data
         favoured = self.index.vehicle.favoured(query)
         channels = self.index.channels
 
-        found: dict[str, tuple[Hits, float]] = {}
+        found: dict[str, Hits] = {}
+        durations: list[float] = []
         begun: Scan | None = None
         try:
             for name in scorer.channels:
                 started = perf_counter()
                 if name in LEXICAL and len(self.index) >= SIDE_BY_SIDE and CORES > 1:
                     begun = self.index.semantic.begin(query, allowed, _BESIDE)
-                hits = Hits.none() if name in off else channels[name].search(query, DEPTH, allowed, favoured)
-                found[name] = hits, _since(started)
-                if scorer.settled(name, hits):
+                found[name] = Hits.none() if name in off else channels[name].search(query, DEPTH, allowed, favoured)
+                durations.append(_since(started))
+                if scorer.settled(name, found[name]):
                     break
         finally:
             if begun is not None:
                 begun.finish()  # nothing may go on reading once the index is unlocked
-        ids = iter(self.index.ids_at(np.concatenate([hits.slots for hits, _ in found.values()])))
-        steps = [
+        return found, durations
+
+    def _trace(
+        self, found: Mapping[str, Hits], durations: list[float], off: Mapping[str, str], traced: bool
+    ) -> list[Step]:
+        kept = found if traced else dict.fromkeys(found, Hits.none())
+        ids = iter(self.index.ids_at(np.concatenate([hits.slots for hits in kept.values()])))
+        return [
             Step(name, duration, tuple(islice(ids, len(hits))), hits.scores, off.get(name, ""))
-            for name, (hits, duration) in found.items()
+            for (name, hits), duration in zip(kept.items(), durations, strict=True)
         ]
-        return {name: hits for name, (hits, _) in found.items()}, steps
 
     def _sheet(self, scorer: Scorer, query: Query, off: Mapping[str, str], found: dict[str, Hits]) -> Sheet:
         slots = distinct(np.concatenate([hits.slots for hits in found.values()]))

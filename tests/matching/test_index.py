@@ -42,7 +42,7 @@ class SlowEmbedder(HashingEmbedder):
 
 
 def semantic_hits(index: CardIndex, text: str) -> dict[str, float]:
-    result = Matcher(index).match(Case(text), scorer="calibrated")
+    result = Matcher(index).match(Case(text), scorer="calibrated", traced=True)
     return next(dict(step.hits) for step in result.trace if step.name == "semantic")
 
 

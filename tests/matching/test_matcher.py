@@ -73,7 +73,8 @@ def test_unknown_scorer_names_the_known_ones(matcher: Matcher) -> None:
 
 
 def test_trace_keeps_every_channels_hits(matcher: Matcher) -> None:
-    result = matcher.match(Case("water in the hall sensor, code P0A3F", vehicle=ATHER), scorer="calibrated")
+    case = Case("water in the hall sensor, code P0A3F", vehicle=ATHER)
+    result = matcher.match(case, scorer="calibrated", traced=True)
     hits = {step.name: dict(step.hits) for step in result.trace}
     assert hits.keys() == {"prepare", *CalibratedScorer.channels, "score"}
     assert hits["exact"].keys() == {"fc_hall"}

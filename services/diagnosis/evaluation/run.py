@@ -144,7 +144,7 @@ def _chosen(scorers: Sequence[str]) -> list[str]:
 
 
 async def _match(case: Case, scorer: str) -> MatchResult:
-    return (await matches.match(case, MatchOptions(scorer=scorer, limit=DEPTH))).result
+    return (await matches.match(case, MatchOptions(scorer=scorer, limit=DEPTH), traced=True)).result
 
 
 def _channels(result: MatchResult, live: LiveIndex, names: Mapping[str, str]) -> Iterable[tuple[str, Answer]]:
