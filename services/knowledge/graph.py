@@ -302,7 +302,7 @@ async def of_vehicle(make: str, model: str, *, max_nodes: int = VEHICLE_BUDGET.n
     budget = Budget(nodes=max_nodes, edges=5 * max_nodes, per_node=VEHICLE_BUDGET.per_node)
     found = await expand(centres, 2, budget=budget)
     if not found.nodes:
-        raise NotFound.of("vehicle with known failures", f"{make} {model}")
+        raise NotFound.of("vehicle with known failures", f"{make} {model}".strip())
     return found
 
 
