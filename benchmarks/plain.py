@@ -1,4 +1,4 @@
-"""The engine without numba, for a comparison in one run."""
+"""The engine without its compiled loops, for a comparison in one run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ _USED = {segment: ("exact", "group", "lookup", "sweep"), vectors: ("cosines", "h
 
 
 @contextmanager
-def without_numba() -> Iterator[None]:
+def plain_numpy() -> Iterator[None]:
     """Inside, the inner loops are numpy's."""
     before = {(module, name): getattr(module, name) for module, names in _USED.items() for name in names}
     try:

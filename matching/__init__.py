@@ -1,4 +1,4 @@
-"""The retrieval engine: a complaint in, explained failure cards out. Pure Python and numpy, no database, no web."""
+"""The retrieval engine: a complaint in, explained failure cards out. Python, numpy and some C, no database, no web."""
 
 from matching.codes import Code, InvalidCode, Scheme, affinity, canonical_code, find_codes, normalise_code
 from matching.embedding import Embedder, HashingEmbedder

@@ -1,4 +1,4 @@
-"""The inner loops of retrieval, compiled by numba where it is installed, else in numpy with the same results.
+"""The inner loops of retrieval, in C where that has been compiled, else in numpy with the same results.
 
 Both sides find the same best: what is kept is scored exactly, and ties go to the lower slot. `benchmarks keyword` and
 `vectors` show what compiling earns.
@@ -6,12 +6,8 @@ Both sides find the same best: what is kept is scored exactly, and ties go to th
 
 import numpy as np
 
-try:
-    import numba
-except ImportError:
-    numba = None
+from matching import native
 
-COMPILED = numba is not None
 CHUNK = 1 << 14
 
 SLACK = 1 + 1e-6
@@ -101,8 +97,11 @@ def _take(bounds, unit, chosen, allowed, offset, best, slots, count, documents):
     return count
 
 
-def _group(terms, starts, out):
-    """out = positions of `terms` ordered by term, ascending within each; the first of term t goes to starts[t]."""
+def _group(terms, places, out):
+    """out = positions of `terms` ordered by term, ascending within each; the first of term t goes to places[t].
+
+    `places` holds nothing of use afterwards.
+    """
     out[:] = np.argsort(terms, kind="stable")
 
 
@@ -125,7 +124,12 @@ def _cosines(rows, chosen, scales, wanted, out):
     out[:] = (rows[chosen].astype(np.float32) @ wanted) * scales[chosen]
 
 
-if COMPILED:
-    from matching.compiled import cosines, exact, group, hamming, lookup, sweep
+_native = native.load()
+COMPILED = _native is not None
+"""Whether the loops in use are those of `native/`."""
+
+if _native is not None:
+    cosines, exact, group = _native.cosines, _native.exact, _native.group
+    hamming, lookup, sweep = _native.hamming, _native.lookup, _native.sweep
 else:
     cosines, exact, group, hamming, lookup, sweep = _cosines, _exact, _group, _hamming, _lookup, _sweep

@@ -218,7 +218,7 @@ class Segment:
         starts = np.zeros(self.names.size + 1, dtype=np.int32)
         np.cumsum(np.bincount(terms, minlength=self.names.size), out=starts[1:])
         order = np.empty(len(terms), dtype=np.int64)
-        group(terms, starts, order)
+        group(terms, starts[:-1].copy(), order)
         places = np.repeat(np.arange(first, last, dtype=np.uint16), np.diff(self.starts[first : last + 1]))
         impacts = _NO_IMPACTS
         if self.weighted:

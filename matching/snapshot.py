@@ -175,6 +175,7 @@ def _name(embedder: Embedder | None) -> str | None:
 def _engine() -> str:
     """Hash of the engine's own source: any change of it may change what an index or a channel keeps."""
     digest = hashlib.blake2b(np.__version__.encode(), digest_size=16)
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
+    for path in sorted(Path(__file__).parent.rglob("*")):
+        if path.suffix in {".py", ".c", ".h"}:
+            digest.update(path.read_bytes())
     return digest.hexdigest()

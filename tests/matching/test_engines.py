@@ -53,7 +53,7 @@ def kernels_in_use(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         for name in ("hamming", "cosines"):
             monkeypatch.setattr(vectors, name, getattr(kernels, f"_{name}"))
     elif not kernels.COMPILED:
-        pytest.skip("numba is not installed")
+        pytest.skip("the inner loops are not compiled")
 
 
 def random_texts(count: int, *, words: int, seed: int) -> list[dict[str, float]]:

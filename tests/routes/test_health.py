@@ -47,6 +47,15 @@ async def test_store_away(api: Api, monkeypatch: pytest.MonkeyPatch):
     assert (await client.get("/livez")).status_code == 200
 
 
+async def test_loops_that_are_not_compiled_are_told(api: Api, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("app.lifespan.COMPILED", False)
+
+    index = (await (await api.anonymous()).get("/readyz")).json()["parts"]["index"]
+
+    assert index["status"] == "ok"
+    assert "the inner loops are not compiled" in index["detail"]
+
+
 async def test_an_index_or_processor_that_has_ended_is_told(settings: Settings):
     async with running(settings.model_copy(update={"process_events": True})) as api:
         client = await api.anonymous()
