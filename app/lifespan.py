@@ -21,6 +21,7 @@ from app.store import OpenStore, open_store
 from matching.kernels import COMPILED
 from models.enums import Priority
 from seeds.load import seed
+from services import expiry
 from services.accounts import users
 from services.diagnosis import matches, runs
 from services.diagnosis.guided import experience, guard, problem
@@ -42,6 +43,7 @@ from services.workflows.rights import RIGHTS
 
 log = structlog.get_logger(__name__)
 
+EXPIRY_INTERVAL = timedelta(minutes=1)
 MAIL_INTERVAL = timedelta(seconds=15)
 PHOTO_SWEEP_INTERVAL = timedelta(minutes=15)
 FADING_INTERVAL = timedelta(hours=1)
@@ -133,6 +135,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         _configure(settings)
         stack.enter_context(evidence_rows.reads_shared())
         await migrate()
+        await expiry.drop_ttl_indexes()
         with acting_as(system("start")):
             app.state.first_password = await users.ensure_admin(settings)
         if settings.seed:
@@ -224,6 +227,7 @@ async def _start_processor(service: Service, settings: Settings, stack: AsyncExi
 
 
 def _start_timers(service: Service, settings: Settings, stack: AsyncExitStack) -> None:
+    service.timers.every(EXPIRY_INTERVAL, "expiry", expiry.sweep)
     if settings.smtp_host:
         service.timers.every(MAIL_INTERVAL, "mail", lambda: mail.send_due(settings))
     else:

@@ -7,7 +7,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from app.ids import Id, new_id
 from app.security import Role
-from models.record import Record
+from models.record import Expiry, Record
 from models.types import Line, Name, Strict, UtcDatetime
 
 
@@ -99,10 +99,11 @@ class Session(Record):
 
     class Settings(Record.Settings):
         name = "sessions"
+        expiry = Expiry()
         indexes = [
             IndexModel([("_id", ASCENDING), ("revision", ASCENDING)]),
             IndexModel([("user_id", ASCENDING), ("_id", DESCENDING)]),
-            IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0),
+            IndexModel([("expires_at", ASCENDING), ("_id", ASCENDING)]),
         ]
 
 
@@ -115,7 +116,8 @@ class LoginAttempts(Record):
 
     class Settings(Record.Settings):
         name = "login_attempts"
+        expiry = Expiry()
         indexes = [
             IndexModel([("_id", ASCENDING), ("failures", ASCENDING)]),
-            IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0),
+            IndexModel([("expires_at", ASCENDING), ("_id", ASCENDING)]),
         ]

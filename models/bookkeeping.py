@@ -6,7 +6,7 @@ from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from app.ids import new_id
-from models.record import Record
+from models.record import Expiry, Record
 from models.types import Strict, UtcDatetime
 
 
@@ -24,7 +24,8 @@ class IdempotencyKey(Record):
 
     class Settings(Record.Settings):
         name = "idempotency_keys"
-        indexes = [IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0)]
+        expiry = Expiry()
+        indexes = [IndexModel([("expires_at", ASCENDING), ("_id", ASCENDING)])]
 
 
 class Migration(Record):

@@ -4,7 +4,7 @@ from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from app.ids import new_id
-from models.record import ActorRef, Record
+from models.record import ActorRef, Expiry, Record
 from models.types import Strict, UtcDatetime
 
 
@@ -89,8 +89,9 @@ class MatchRun(Record):
 
     class Settings(Record.Settings):
         name = "match_runs"
+        expiry = Expiry()
         indexes = [
             IndexModel([("ticket_id", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("actor.id", ASCENDING), ("_id", DESCENDING)]),
-            IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0),
+            IndexModel([("expires_at", ASCENDING), ("_id", ASCENDING)]),
         ]

@@ -1,5 +1,6 @@
 """Network sync: who this service and its peers are, where each card stands in its history, and what others learned."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -9,11 +10,10 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from app.ids import Id
 from models.enums import FailureCardStatus
 from models.failure_card import CardContent
-from models.record import Record
+from models.record import Expiry, Record
 from models.symptom import SymptomContent
 from models.types import Line, Share, ShortText, Strict, UtcDatetime
 
-RECEIPTS_KEPT_SECONDS = 90 * 24 * 3600
 Vector = Annotated[dict[Id, Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=1000)]
 """Version vector: how many changes of each service a version has seen."""
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -246,7 +246,8 @@ class BundleReceipt(Record):
 
     class Settings(Record.Settings):
         name = "network_bundles"
+        expiry = Expiry("created_at", after=timedelta(days=90))
         indexes = [
             IndexModel([("peer_id", ASCENDING), ("_id", DESCENDING)]),
-            IndexModel([("created_at", ASCENDING)], expireAfterSeconds=RECEIPTS_KEPT_SECONDS),
+            IndexModel([("created_at", ASCENDING), ("_id", ASCENDING)]),
         ]

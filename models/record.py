@@ -1,6 +1,7 @@
 """What every stored document has in common."""
 
-from typing import Self
+from datetime import timedelta
+from typing import NamedTuple, Self
 
 from beanie import Document
 from pydantic import ConfigDict, Field
@@ -26,6 +27,13 @@ class ActorRef(Strict):
         return cls(kind=who.kind, id=who.id, name=who.name, on_behalf_of=who.on_behalf_of, cause=who.cause)
 
 
+class Expiry(NamedTuple):
+    """A document goes once `after` has passed since the instant in `field`; one without that instant stays."""
+
+    field: str = "expires_at"
+    after: timedelta = timedelta()
+
+
 class Record(Document):
     """A document with a string id. Unknown stored fields are ignored, so that an older replica can read on."""
 
@@ -37,6 +45,8 @@ class Record(Document):
     revision: int = Field(default=1, description="Counts every write; a conditional update names the one it read.")
 
     class Settings:
+        expiry: Expiry | None = None
+        """Whether, and when, `services.expiry` removes its documents, for which it needs an index on that instant."""
         # Readers tell a missing field from an empty one by the model's defaults; nulls stay so that a field once
         # set can be queried as null.
         keep_nulls = True

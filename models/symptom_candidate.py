@@ -7,7 +7,7 @@ from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from models.enums import SubsystemCategory
-from models.record import Record
+from models.record import Expiry, Record
 from models.types import Strict, UtcDatetime
 
 
@@ -48,9 +48,10 @@ class SymptomCandidate(Record):
 
     class Settings(Record.Settings):
         name = "symptom_candidates"
+        expiry = Expiry()
         indexes = [
             IndexModel([("_id", ASCENDING), ("revision", ASCENDING)]),
             IndexModel([("status", ASCENDING), ("tickets", DESCENDING)]),
             IndexModel([("within", ASCENDING)]),
-            IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0),
+            IndexModel([("expires_at", ASCENDING), ("_id", ASCENDING)]),
         ]

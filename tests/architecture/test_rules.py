@@ -125,6 +125,25 @@ def test_models_hold_no_logic():
     assert not found
 
 
+def test_no_index_expires_documents():
+    """Once a minute the embedded store would read the whole collection of a TTL index, and hold up writes meanwhile.
+    `services.expiry` removes what has expired instead: a model declares its `expiry`."""
+    from models import ALL_DOCUMENTS
+
+    indexes = [(model, index.document) for model in ALL_DOCUMENTS for index in getattr(model.Settings, "indexes", [])]
+    assert not [model.__name__ for model, index in indexes if "expireAfterSeconds" in index]
+
+
+def test_what_expires_is_found_by_an_index():
+    """One that ends in `_id`: beside it there is room for the TTL index of an earlier release, which takes the instant
+    alone, so that such a release still opens the store."""
+    from services.expiry import EXPIRING
+
+    for model in EXPIRING:
+        keys = [list(index.document["key"]) for index in model.Settings.indexes]
+        assert [model.Settings.expiry.field, "_id"] in keys, model
+
+
 def test_every_collection_is_listed_once():
     from models import ALL_DOCUMENTS
 

@@ -1,14 +1,10 @@
-"""The store's contract: indexes that decide what may be written, and what disappears by itself."""
+"""The store's contract: indexes that decide what may be written."""
 
 import asyncio
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
-
-COMMAND_NOT_FOUND = 59
 
 
 async def test_a_unique_index_refuses_the_second_and_names_the_key(things):
@@ -136,38 +132,6 @@ async def test_an_index_reports_its_options(things):
     assert known["expiry"]["expireAfterSeconds"] == 60
     assert known["part"]["unique"]
     assert dict(known["part"]["partialFilterExpression"]) == {"b": True}
-
-
-@asynccontextmanager
-async def frequent_ttl_sweeps(client):
-    """Both servers sweep once a minute, mongod as often as it is told and SecantusDB when asked."""
-    try:
-        await client.admin.command("setParameter", 1, ttlMonitorSleepSecs=1)
-    except OperationFailure as error:
-        assert error.code == COMMAND_NOT_FOUND
-        yield lambda: client.admin.command("secantusAdmin.pruneTtl")
-    else:
-        yield lambda: asyncio.sleep(0.2)
-        await client.admin.command("setParameter", 1, ttlMonitorSleepSecs=60)
-
-
-async def test_a_ttl_index_removes_what_has_expired_and_nothing_else(client, things):
-    await things.create_index("until", expireAfterSeconds=60)
-    now = datetime.now(UTC)
-    await things.insert_many(
-        [
-            {"_id": "expired", "until": now - timedelta(seconds=61)},
-            {"_id": "recent", "until": now},
-            {"_id": "never"},
-            {"_id": "no date", "until": "2020-01-01"},
-        ]
-    )
-
-    async with frequent_ttl_sweeps(client) as sweep, asyncio.timeout(100):
-        while await things.count_documents({"_id": "expired"}):
-            await sweep()
-
-    assert {found["_id"] async for found in things.find()} == {"recent", "never", "no date"}
 
 
 async def test_an_update_that_violates_a_unique_index_leaves_the_document_as_it_was(things):

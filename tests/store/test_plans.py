@@ -28,6 +28,7 @@ INDEXED = [
     {"codes": "c3"},
     {"codes": {"$in": ["c3", "c4"]}},
     {"title": {"$gte": "T12", "$lt": "T13"}},
+    {"until": {"$gte": NOW, "$lt": NOW + HOUR}},
 ]
 
 
@@ -38,6 +39,7 @@ async def indexed(things):
     await things.create_index([("site", 1), ("_id", -1)])
     await things.create_index("codes")
     await things.create_index("title")
+    await things.create_index([("until", 1), ("_id", 1)])
     await things.insert_many(
         [
             {
@@ -47,6 +49,7 @@ async def indexed(things):
                 "at": NOW + n * HOUR / 10,
                 "codes": [f"c{n % 9}"],
                 "title": f"T{n}",
+                "until": None if n % 2 else NOW + n * HOUR / 10,
             }
             for n in range(500)
         ]
