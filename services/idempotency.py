@@ -10,6 +10,7 @@ from datetime import timedelta
 from app import clock
 from app.errors import Conflict
 from models.bookkeeping import IdempotencyKey
+from services.expiry import has_expired
 
 KEPT = timedelta(days=1)
 
@@ -30,9 +31,8 @@ def fingerprint(query: bytes, body: bytes, *, secret: str) -> str:
 
 async def stored_answer(identifier: str, print_: str) -> IdempotencyKey | None:
     """The answer given before, if any. Raises IdempotencyKeyReused if it was given to another request."""
-    # The expiry index sweeps once a minute; what is past its time does not count.
     answer = await IdempotencyKey.find_one({"_id": identifier})
-    if answer is None or answer.expires_at <= clock.now():
+    if answer is None or has_expired(answer):
         return None
     if answer.fingerprint != print_:
         raise IdempotencyKeyReused("Send a new Idempotency-Key with a new request.")
@@ -40,8 +40,13 @@ async def stored_answer(identifier: str, print_: str) -> IdempotencyKey | None:
 
 
 async def store_answer(identifier: str, print_: str, *, status: int, headers: dict[str, str], body: bytes) -> None:
-    """Keep an answer. Raises DuplicateKeyError if the same request was answered elsewhere at the same time."""
-    await IdempotencyKey.get_pymongo_collection().delete_one({"_id": identifier, "expires_at": {"$lte": clock.now()}})
+    """Keep an answer. Raises DuplicateKeyError if the same request was answered elsewhere at the same time.
+
+    Belongs in the transaction of the request: an answer that has expired makes room.
+    """
+    former = await IdempotencyKey.find_one({"_id": identifier})
+    if former is not None and has_expired(former):
+        await IdempotencyKey.get_pymongo_collection().delete_one({"_id": identifier})
     await IdempotencyKey(
         id=identifier,
         fingerprint=print_,

@@ -25,6 +25,7 @@ from app.security import (
 )
 from app.settings import Settings
 from models.account import LoginAttempts, Session, User
+from services.expiry import has_expired
 from services.remembered import Remembered
 
 log = structlog.get_logger(__name__)
@@ -106,7 +107,7 @@ async def refresh(refresh_token: str, settings: Settings) -> Tokens:
     session_id, _, secret = refresh_token.partition(".")
     now = clock.now()
     session = await Session.find_one({"_id": session_id})
-    if session is None or session.ended_at is not None or session.expires_at <= now:
+    if session is None or session.ended_at is not None or has_expired(session):
         raise Unauthenticated("The refresh token is not valid; sign in.", reason="invalid")
     user = await User.find_one({"_id": session.user_id})
     if user is None or not user.active:
@@ -231,7 +232,7 @@ async def count_attempt(email: str) -> None:
             return
         if known.blocked_until is not None and known.blocked_until > now:
             raise _blocked(known.blocked_until - now)
-        failures = 1 if known.expires_at <= now else known.failures + 1
+        failures = 1 if has_expired(known) else known.failures + 1
         pause = pause_after(failures)
         counted = await LoginAttempts.get_pymongo_collection().update_one(
             {"_id": attempts_id, "failures": known.failures},

@@ -12,6 +12,7 @@ from matching import Candidate, Case, MatchResult, Vehicle
 from models.match_run import AskedVehicle, MatchRun
 from models.record import ActorRef
 from models.ticket import Ticket
+from services.expiry import has_expired
 from services.group_commit import GroupCommit
 from services.knowledge.access import is_curator
 from services.paging import Page, page
@@ -90,9 +91,7 @@ async def _visible(run: MatchRun) -> bool:
     if run.ticket_id is not None:
         ticket = await Ticket.find_one({"_id": run.ticket_id})
         return ticket is not None and may_see(actor, ticket)
-    # The expiry index sweeps once a minute; what is past its time is gone already.
-    gone = run.expires_at is not None and run.expires_at <= clock.now()
-    return not gone and (run.actor.id == actor.id or is_curator(actor))
+    return not has_expired(run) and (run.actor.id == actor.id or is_curator(actor))
 
 
 async def list_runs(*, ticket_id: str | None = None, limit: int = 50, after: str | None = None) -> Page[MatchRun]:
@@ -100,7 +99,8 @@ async def list_runs(*, ticket_id: str | None = None, limit: int = 50, after: str
     if ticket_id is not None:
         ticket = await load_ticket(ticket_id)
         return await page(MatchRun, {"ticket_id": ticket.id}, limit=limit, after=after)
-    return await page(MatchRun, {"actor.id": current_actor().id}, limit=limit, after=after)
+    still_there = {"expires_at": {"$not": {"$lte": clock.now()}}}
+    return await page(MatchRun, {"actor.id": current_actor().id}, also=still_there, limit=limit, after=after)
 
 
 def case_of(run: MatchRun) -> Case:

@@ -21,6 +21,7 @@ from models.enums import SubsystemCategory
 from models.symptom import Symptom, SymptomContent
 from models.symptom_candidate import CandidateStatus, Spelling, SymptomCandidate
 from models.ticket import Ticket
+from services.expiry import has_expired
 from services.knowledge import symptoms
 from services.knowledge.phrases import Phrase, Wordings, parts, surprise
 from services.writing import encode, update
@@ -46,7 +47,10 @@ def id_of(key: str) -> str:
 async def gather(
     found: Sequence[Phrase], ticket: Ticket, subsystem: SubsystemCategory | None, occurred_at: datetime
 ) -> int:
-    """Count phrases of one ticket, each once; returns how many were counted. Belongs in the caller's transaction."""
+    """Count phrases of one ticket, each once; returns how many were counted. Belongs in the caller's transaction.
+
+    What has expired counts from nothing again.
+    """
     by_id = {id_of(phrase.key): phrase for phrase in found}
     if not by_id:
         return 0
@@ -55,14 +59,15 @@ async def gather(
     writes: list[InsertOne[Any] | UpdateOne] = []
     for identifier, phrase in by_id.items():
         before = stored.get(identifier)
-        if before is None:
-            new = SymptomCandidate(id=identifier, first_seen=occurred_at, last_seen=occurred_at)
-            after = _seen(new, phrase, ticket.id, voice, subsystem, occurred_at)
+        if before is None or has_expired(before):
+            before = SymptomCandidate(id=identifier, first_seen=occurred_at, last_seen=occurred_at)
+        elif before.status not in (CandidateStatus.gathering, CandidateStatus.open) or ticket.id in before.ticket_ids:
+            continue
+        after = _seen(before, phrase, ticket.id, voice, subsystem, occurred_at)
+        if identifier not in stored:
             writes.append(InsertOne(encode(after) | {"_id": identifier}))
-        elif before.status in (CandidateStatus.gathering, CandidateStatus.open) and ticket.id not in before.ticket_ids:
-            after = _seen(before, phrase, ticket.id, voice, subsystem, occurred_at)
-            changes = encode(after.model_dump(exclude={"id", "revision", "created_at"}))
-            changes["updated_at"] = clock.now()
+        else:
+            changes = encode(after.model_dump(exclude={"id", "revision"})) | {"updated_at": clock.now()}
             writes.append(UpdateOne({"_id": identifier}, {"$set": changes, "$inc": {"revision": 1}}))
     if writes:
         await SymptomCandidate.get_pymongo_collection().bulk_write(writes)
@@ -148,7 +153,8 @@ async def list_candidates(known: Wordings, *, limit: int = 50, after: str | None
             continue
         query = {"status": CandidateStatus.open, "tickets": {"$gte": least, "$lt": above}}
         band = await SymptomCandidate.find(query).to_list()
-        fresh = [one for one in band if _order(one) > (-beyond[0], beyond[1]) and not known.knows(one.key)]
+        there = [one for one in band if not has_expired(one)]
+        fresh = [one for one in there if _order(one) > (-beyond[0], beyond[1]) and not known.knows(one.key)]
         kept += await _uncovered(sorted(fresh, key=_order), limit + 1 - len(kept))
         if len(kept) > limit:
             break
@@ -170,7 +176,7 @@ async def _uncovered(ordered: Sequence[SymptomCandidate], wanted: int) -> list[S
         batch = ordered[start : start + 2 * wanted]
         longest: dict[str, int] = {}
         async for longer in SymptomCandidate.find({"within": {"$in": [one.id for one in batch]}}):
-            if longer.status is CandidateStatus.open:
+            if longer.status is CandidateStatus.open and not has_expired(longer):
                 for part in longer.within:
                     longest[part] = max(longest.get(part, 0), longer.tickets)
         kept += [one for one in batch if longest.get(one.id, 0) < COVERED * one.tickets]
@@ -182,7 +188,7 @@ async def _uncovered(ordered: Sequence[SymptomCandidate], wanted: int) -> list[S
 async def get(candidate_id: str) -> SymptomCandidate:
     """Raises NotFound, also for one that is not open to anybody's eyes yet."""
     found = await SymptomCandidate.find_one({"_id": candidate_id})
-    if found is None or found.status is CandidateStatus.gathering:
+    if found is None or found.status is CandidateStatus.gathering or has_expired(found):
         raise NotFound.of("symptom candidate", candidate_id)
     return found
 

@@ -183,10 +183,13 @@ async def test_any_other_run_is_its_makers_and_the_experts(people: dict[str, htt
 
 async def test_a_run_past_its_time_is_gone_before_it_is_swept(people: dict[str, httpx.AsyncClient]):
     run_id = (await people["technician"].post("/api/efi/match", json=ASKED)).json()["match_run_id"]
+    other_id = (await people["technician"].post("/api/efi/match", json=ASKED)).json()["match_run_id"]
     with acting_as(system("test")):
         past = {"$set": {"expires_at": clock.now() - timedelta(seconds=1)}}
         await MatchRun.get_pymongo_collection().update_one({"_id": run_id}, past)
     assert await seen_by(people, f"/api/efi/match-runs/{run_id}") == set()
+    listed = (await people["technician"].get("/api/efi/match-runs")).json()
+    assert [run["match_run_id"] for run in listed["items"]] == [other_id]
 
 
 async def test_runs_come_in_pages(api: Api):

@@ -1,6 +1,7 @@
 """Every refusal is a problem document (RFC 9457) that names field and rule, and nothing is written."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ from pymongo.errors import AutoReconnect
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
+from app import clock
 from app.security import Role, acting_as, system
 from models.bookkeeping import IdempotencyKey
 from services.accounts import directory
@@ -244,6 +246,19 @@ class TestIdempotencyKey:
         answer = await admin.post("/api/vehicles", json=VEHICLE | {"model": "Rizta"}, headers=headers)
 
         problem(answer, 409, "idempotency_key_reused")
+
+    async def test_an_answer_is_forgotten_in_time(self, admin: httpx.AsyncClient):
+        headers = {"Idempotency-Key": "k1"}
+        first = await admin.post("/api/vehicles", json=VEHICLE, headers=headers)
+        past = {"$set": {"expires_at": clock.now() - timedelta(seconds=1)}}
+        with acting_as(system("test")):
+            await IdempotencyKey.get_pymongo_collection().update_many({}, past)
+
+        other, again = [
+            await admin.post("/api/vehicles", json=VEHICLE | {"model": "Rizta"}, headers=headers) for _ in range(2)
+        ]
+
+        assert first.json()["vehicle_id"] != other.json()["vehicle_id"] == again.json()["vehicle_id"]
 
     async def test_callers_do_not_share_keys(self, api: Api, admin: httpx.AsyncClient):
         headers = {"Idempotency-Key": "k1"}

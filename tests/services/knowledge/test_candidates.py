@@ -134,6 +134,25 @@ async def test_what_was_dropped_never_comes_back():
     )  # fmt: skip
 
 
+async def expire() -> None:
+    past = {"$set": {"expires_at": clock.now()}}
+    await SymptomCandidate.get_pymongo_collection().update_many({"expires_at": {"$ne": None}}, past)
+
+
+async def test_what_has_expired_is_gone_before_it_is_swept():
+    await said("brake squeals badly", MIN_VOICES)
+    covered = await only()
+    await said("brake squeals", 1)
+    await expire()
+    assert await listed() == []
+    with pytest.raises(NotFound):
+        await candidates.get(covered.id)
+    await said("brake squeals", MIN_VOICES)
+    assert await listed() == [("brake squeals", MIN_VOICES)]
+    fresh = await only()
+    assert fresh.created_at > covered.created_at
+
+
 async def test_tickets_that_speak_at_once_are_all_counted():
     await asyncio.gather(*(said("brake squeals", 2) for _ in range(4)))
     assert await listed() == [("brake squeals", 8)]
