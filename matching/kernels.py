@@ -61,13 +61,17 @@ def _sweep(
 
 
 def _bound(numbers, weights, share, share_of, heads, places, impacts, bounds):
-    """Adds up the postings in units, so that sixteen bits do; returns what a unit is worth. Every step rounds up."""
-    unit = weights.sum() * share / np.float32(65534 - len(numbers))
-    for number, rate in zip(numbers.tolist(), weights * share / unit, strict=True):
+    """Adds up the postings in units, so that sixteen bits do; returns what a unit is worth. Every step rounds up.
+
+    Equal weights are whole numbers of units, which leaves nothing to round: what only ties need not be scored.
+    """
+    full, most = weights.sum(), 65534 - len(numbers)
+    units = np.float32(most - most % (len(numbers) if 0 < len(numbers) <= most else 1))
+    for number, rate in zip(numbers.tolist(), weights * units / full, strict=True):
         if number < len(heads) - 1:
             span = slice(heads[number], heads[number + 1])
             bounds[places[span]] += np.ceil(rate * share_of).astype(np.uint16)[impacts[span]]
-    return unit
+    return full * share / units
 
 
 def _take(bounds, unit, chosen, allowed, offset, best, slots, count, documents):

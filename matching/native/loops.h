@@ -107,11 +107,13 @@ typedef struct {
     int64_t offset;
 } Sought;
 
-/* Adds up the postings in units; returns what a unit is worth. Every step rounds up. */
+/* Adds up the postings in units; returns what a unit is worth. Every step rounds up. Equal weights are whole numbers of
+   units, which leaves nothing to round: what only ties need not be scored. */
 static float bound(const Sought *sought) {
     float full = 0;
     for (ptrdiff_t i = 0; i < sought->size; i++) full += sought->weights[i];
-    float unit = full * sought->share / (float)(65534 - sought->size);
+    ptrdiff_t most = 65534 - sought->size, even = sought->size && sought->size <= most ? sought->size : 1;
+    float units = (float)(most - most % even);
     uint16_t *bounds = sought->bounds;
     for (ptrdiff_t i = 0; i < sought->size; i++) {
         int32_t number = sought->numbers[i];
@@ -120,7 +122,7 @@ static float bound(const Sought *sought) {
         const uint16_t *places = sought->places;
         const uint8_t *impacts = sought->impacts;
         const float *share_of = sought->share_of;
-        float rate = sought->weights[i] * sought->share / unit;
+        float rate = sought->weights[i] * units / full;
         if (end - begin < 64) {
             for (int32_t j = begin; j < end; j++) bounds[places[j]] += ceiling(rate * share_of[impacts[j]]);
         } else {
@@ -129,7 +131,7 @@ static float bound(const Sought *sought) {
             for (int32_t j = begin; j < end; j++) bounds[places[j]] += steps[impacts[j]];
         }
     }
-    return unit;
+    return full * sought->share / units;
 }
 
 /* A bound that `wanted` documents reach at least, 1 if that is not easily told. */
@@ -162,15 +164,17 @@ INLINE void sweep_(const Sought *sought, const Documents *all, Best *best, Best 
     for (int64_t i = 0; i < size; i++) bounds[i] = sought->posted ? 0 : ALL;
     if (sought->posted) unit = bound(sought);
 
+    uint16_t limit = least(best, unit);
     if (best->count < best->limit && sought->posted) {
         /* The most promising first: what they score exactly spares most of the others. */
         above = cut(bounds, size, best->limit);
         for (int64_t i = 0; i < size; i++)
-            if (bounds[i] >= above && allowed[i] && (found = score(all, start + i, wide)) > 0)
+            if (bounds[i] >= above && bounds[i] > limit && allowed[i] && (found = score(all, start + i, wide)) > 0) {
                 offer(best, found, slot + i);
+                limit = least(best, unit);
+            }
         above--;
     }
-    uint16_t limit = least(best, unit);
     for (int64_t chunk = 0; chunk < size; chunk += CHUNK) {
         int64_t end = chunk + CHUNK < size ? chunk + CHUNK : size;
         uint16_t beyond = 0;
