@@ -64,7 +64,7 @@ def sweeps(sweep: Any, seed: int) -> list[dict[int, float]]:
     for number in range(3):
         block = Block(seed + number)
         numbers = np.flatnonzero(block.random.random(TERMS) < 0.5).astype(np.int32)
-        weights = block.random.integers(1, 5, len(numbers)).astype(np.float32)
+        weights = block.random.integers(1, 5 if seed % 3 else 2, len(numbers)).astype(np.float32)
         if not len(numbers):
             continue
         table, bounds = np.zeros(TERMS, np.float32), np.zeros(block.size, np.uint16)
