@@ -49,8 +49,8 @@ class CardIndex:
     ) -> None:
         self.exact = ExactChannel()
         self.signature = SignatureChannel()
-        self.overlap = OverlapChannel()
         self.keyword = KeywordChannel()
+        self.overlap = OverlapChannel(self.keyword.engine)
         self.semantic = SemanticChannel(embedder)
         self._successor: SemanticChannel | None = None
         self.vehicle = VehicleChannel()
@@ -209,7 +209,7 @@ class CardIndex:
 
     def settled(self) -> Iterator[np.ndarray]:
         """Large arrays of which nothing that is in use ever changes, however the index does."""
-        for part in (self.keyword.engine, self.overlap.engine, self.semantic.store):
+        for part in (self.keyword.engine, self.semantic.store):
             yield from part.settled()
 
     def _semantics(self) -> list[SemanticChannel]:

@@ -13,9 +13,6 @@ CHUNK = 1 << 14
 SLACK = 1 + 1e-6
 """Bounds must pass the least kept score by more than the rounding of float32 sums, or every tie would be tried."""
 
-HALVES = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
-"""float32 by the sixteen bits of a float16."""
-
 
 def _lookup(known, names, weights, numbers, found):
     """Places of `names` in the ascending `known`, with the weights of those that are there; returns how many are."""
@@ -27,34 +24,35 @@ def _lookup(known, names, weights, numbers, found):
     return count
 
 
-def _exact(out, chosen, table, starts, terms, values, lengths, base, slope, halves):
-    """out[i] = Σ table[term] · f / (f + base + slope · length) over the terms of document chosen[i]; 0 if removed."""
+def _exact(out, chosen, table, starts, terms, values, lengths, base, slope, value_of):
+    """out[i] = Σ table[term] · f / (f + base + slope · length) over the terms of document chosen[i]; 0 if removed.
+
+    f is value_of[value].
+    """
     counts = np.where(lengths[chosen] > 0, starts[chosen + 1] - starts[chosen], 0)
     owner = np.repeat(np.arange(len(chosen)), counts)
     where = np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner] + starts[chosen][owner]
-    parts = table[terms[where]]
-    if len(values):
-        found = halves[values[where]]
-        parts *= found / (found + (base + slope * lengths[chosen])[owner])
+    found = value_of[values[where]]
+    parts = table[terms[where]] * (found / (found + (base + slope * lengths[chosen])[owner]))
     out[:] = np.bincount(owner, parts, len(chosen))
 
 
 def _sweep(
-    numbers, weights, start, stop, heads, places, impacts, share, scratch,
-    table, starts, terms, values, lengths, base, slope, halves,
+    numbers, weights, start, stop, heads, places, impacts, share_of, share, scratch,
+    table, starts, terms, values, lengths, base, slope, value_of,
     allowed, only, offset, best, slots, group, group_slots, counts,
 ):  # fmt: skip
     """Puts the best of the documents start..stop-1 of a block into `best` (scores) and `slots`, least first once full.
 
     `counts` tells how many are filled, in `best` and in `group`, which takes the best of the documents in `only`. The
-    postings (`heads` by term into `places` and `impacts`, times `share`) bound what a document scores, added up in
-    `scratch`; without `heads` every document is scored. `offset` is the slot of the block's document 0. Blocks come in
-    ascending order.
+    postings (`heads` by term into `places` and `impacts`, each worth `share` · share_of[impact] of its term's weight)
+    bound what a document scores, added up in `scratch`; without `heads` every document is scored. `offset` is the slot
+    of the block's document 0. Blocks come in ascending order.
     """
-    documents = (table, starts, terms, values, lengths, base, slope, halves)
+    documents = (table, starts, terms, values, lengths, base, slope, value_of)
     table[numbers] = weights
     scratch[start:stop] = 0 if len(heads) else 65535
-    unit = _bound(numbers, weights, share, heads, places, impacts, scratch) if len(heads) else np.float32(1)
+    unit = _bound(numbers, weights, share, share_of, heads, places, impacts, scratch) if len(heads) else np.float32(1)
     few = only[(only >= start) & (only < stop)]
     every = start + np.flatnonzero(scratch[start:stop])
     counts[0] = _take(scratch, unit, every, allowed, offset, best, slots, counts[0], documents)
@@ -62,15 +60,18 @@ def _sweep(
     table[numbers] = 0
 
 
-def _bound(numbers, weights, share, heads, places, impacts, bounds):
-    """Adds up the postings in units, so that sixteen bits do; returns what a unit is worth. Every step rounds up."""
-    unit = weights.sum() * share * np.float32(255) / np.float32(65534 - len(numbers))
-    for number, rate in zip(numbers.tolist(), weights * share / unit, strict=True):
+def _bound(numbers, weights, share, share_of, heads, places, impacts, bounds):
+    """Adds up the postings in units, so that sixteen bits do; returns what a unit is worth. Every step rounds up.
+
+    Equal weights are whole numbers of units, which leaves nothing to round: what only ties need not be scored.
+    """
+    full, most = weights.sum(), 65534 - len(numbers)
+    units = np.float32(most - most % (len(numbers) if 0 < len(numbers) <= most else 1))
+    for number, rate in zip(numbers.tolist(), weights * units / full, strict=True):
         if number < len(heads) - 1:
             span = slice(heads[number], heads[number + 1])
-            steps = np.ceil(rate * (np.arange(256, dtype=np.float32))).astype(np.uint16)
-            bounds[places[span]] += steps[impacts[span]] if len(impacts) else steps[255]
-    return unit
+            bounds[places[span]] += np.ceil(rate * share_of).astype(np.uint16)[impacts[span]]
+    return full * share / units
 
 
 def _take(bounds, unit, chosen, allowed, offset, best, slots, count, documents):

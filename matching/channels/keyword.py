@@ -16,7 +16,7 @@ from matching.query import Query
 from matching.records import CardRecord
 from matching.results import Reason
 from matching.spelling import Vocabulary, common_word
-from matching.text import terms
+from matching.text import keyword_terms, keywords, terms
 
 K1, B = 1.5, 0.5
 
@@ -45,6 +45,12 @@ def weighted_terms(card: CardRecord) -> Weights:
     return dict(total)
 
 
+def card_keywords(card: CardRecord) -> frozenset[str]:
+    """The card's keywords as terms; for a card without any, those its title and symptoms yield."""
+    given = keyword_terms(card.keywords)
+    return given or frozenset(keywords("\n".join((card.title, card.symptom_text, *card.symptom_phrases))))
+
+
 def _passages(card: CardRecord) -> Iterator[tuple[str, str]]:
     """Field name and text; text that a field before it already holds, as imported cards often do, is left out."""
     seen: list[str] = []
@@ -66,7 +72,8 @@ class KeywordChannel(Channel):
         self.spelling = Vocabulary(self.engine)
 
     def add(self, slot: int, card: CardRecord) -> None:
-        self.engine.add(slot, weighted_terms(card))
+        # Nearly all keywords are among the terms: the channel of shared keywords needs no postings of its own.
+        self.engine.add(slot, weighted_terms(card), card_keywords(card))
         self.spelling.follow()
 
     def remove(self, slot: int, card: CardRecord) -> None:

@@ -15,20 +15,19 @@ static int within(const int64_t *places, ptrdiff_t size, int64_t end) {
 
 static Documents documents(Call *call, int flags) {
     Documents all;
-    ptrdiff_t starts, halves;
+    ptrdiff_t starts, values, kinds;
     all.table = line(call, FLOAT32, flags, &all.table_size);
     all.starts = line(call, INT32, 0, &starts);
     const Py_buffer *terms = array(call, UINT16, INT32, 1, 0);
     all.terms = terms->buf;
     all.terms_size = terms->shape ? terms->shape[0] : 0;
     all.wide = terms->itemsize == 4;
-    all.values = line(call, UINT16, 0, &all.values_size);
+    all.values = line(call, UINT16, 0, &values);
     all.lengths = line(call, FLOAT32, 0, &all.size);
     all.base = real(call);
     all.slope = real(call);
-    all.halves = line(call, FLOAT32, 0, &halves);
-    require(call, starts > all.size && halves == MOST && (!all.values_size || all.values_size == all.terms_size),
-            PyExc_ValueError, SIZES);
+    all.value_of = line(call, FLOAT32, 0, &kinds);
+    require(call, starts > all.size && kinds == MOST && values == all.terms_size, PyExc_ValueError, SIZES);
     return all;
 }
 
@@ -36,7 +35,7 @@ static PyObject *sweep(PyObject *module, PyObject *const *arguments, ptrdiff_t g
     Call call = called(arguments, given);
     Sought sought;
     Best best, group;
-    ptrdiff_t weights, heads, places, impacts, bounds, allowed, limit, slots, group_limit, group_slots, two;
+    ptrdiff_t weights, heads, places, impacts, shares, bounds, allowed, limit, slots, group_limit, group_slots, two;
     sought.numbers = line(&call, INT32, 0, &sought.size);
     sought.weights = line(&call, FLOAT32, 0, &weights);
     sought.start = whole(&call);
@@ -44,6 +43,7 @@ static PyObject *sweep(PyObject *module, PyObject *const *arguments, ptrdiff_t g
     sought.heads = line(&call, INT32, 0, &heads);
     sought.places = line(&call, UINT16, 0, &places);
     sought.impacts = line(&call, UINT8, 0, &impacts);
+    sought.share_of = line(&call, FLOAT32, 0, &shares);
     sought.share = real(&call);
     sought.bounds = line(&call, UINT16, PyBUF_WRITABLE, &bounds);
     Documents all = documents(&call, PyBUF_WRITABLE);
@@ -57,8 +57,8 @@ static PyObject *sweep(PyObject *module, PyObject *const *arguments, ptrdiff_t g
     int64_t *counts = line(&call, INT64, PyBUF_WRITABLE, &two);
     int64_t start = sought.start, stop = sought.stop;
     require(&call,
-            sought.size == weights && sought.size < ALL && (!impacts || impacts == places) && limit == slots && limit &&
-                group_limit == group_slots && group_limit && two == 2,
+            sought.size == weights && sought.size < ALL && impacts == places && shares == IMPACTS && limit == slots &&
+                limit && group_limit == group_slots && group_limit && two == 2,
             PyExc_ValueError, SIZES);
     require(&call,
             0 <= start && start <= stop && stop <= all.size && stop <= bounds && stop <= allowed &&
@@ -71,7 +71,6 @@ static PyObject *sweep(PyObject *module, PyObject *const *arguments, ptrdiff_t g
     if (sound(&call)) {
         sought.terms = heads ? heads - 1 : 0;
         sought.posted = heads > 0;
-        sought.weighted = impacts > 0;
         best.limit = limit, group.limit = group_limit;
         best.count = counts[0], group.count = counts[1];
         void *thread = PyEval_SaveThread();

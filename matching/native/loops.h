@@ -8,7 +8,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { CHUNK = 64, MOST = 1 << 16, ALL = 0xFFFF, AHEAD = 4, LINE = 64 };
+enum { CHUNK = 64, MOST = 1 << 16, ALL = 0xFFFF, IMPACTS = 256, AHEAD = 4, LINE = 64 };
 
 static const float SLACK = (float)(1 + 1e-6);
 
@@ -19,8 +19,8 @@ typedef struct {
     const uint16_t *values;
     const float *lengths;
     float base, slope;
-    const float *halves;
-    ptrdiff_t table_size, terms_size, values_size, size;
+    const float *value_of;
+    ptrdiff_t table_size, terms_size, size;
     int wide; /* terms in 32 bits, else in sixteen */
 } Documents;
 
@@ -38,11 +38,8 @@ INLINE float score(const Documents *all, int64_t document, const int wide) {
     for (int32_t j = all->starts[document], end = all->starts[document + 1]; j < end; j++) {
         float weight = all->table[wide ? ((const int32_t *)all->terms)[j] : ((const uint16_t *)all->terms)[j]];
         if (weight != 0) {
-            if (all->values_size) {
-                float value = all->halves[all->values[j]];
-                weight *= value / (value + norm);
-            }
-            total += weight;
+            float value = all->value_of[all->values[j]];
+            total += weight * (value / (value + norm));
         }
     }
     return total;
@@ -101,7 +98,7 @@ typedef struct {
     int posted;      /* else every document is scored */
     const uint16_t *places;
     const uint8_t *impacts;
-    int weighted;
+    const float *share_of;
     float share;
     uint16_t *bounds;
     const uint8_t *allowed;
@@ -110,11 +107,13 @@ typedef struct {
     int64_t offset;
 } Sought;
 
-/* Adds up the postings in units; returns what a unit is worth. Every step rounds up. */
+/* Adds up the postings in units; returns what a unit is worth. Every step rounds up. Equal weights are whole numbers of
+   units, which leaves nothing to round: what only ties need not be scored. */
 static float bound(const Sought *sought) {
     float full = 0;
     for (ptrdiff_t i = 0; i < sought->size; i++) full += sought->weights[i];
-    float unit = full * (sought->share * 255.0f) / (float)(65534 - sought->size);
+    ptrdiff_t most = 65534 - sought->size, even = sought->size && sought->size <= most ? sought->size : 1;
+    float units = (float)(most - most % even);
     uint16_t *bounds = sought->bounds;
     for (ptrdiff_t i = 0; i < sought->size; i++) {
         int32_t number = sought->numbers[i];
@@ -122,19 +121,17 @@ static float bound(const Sought *sought) {
         int32_t begin = sought->heads[number], end = sought->heads[number + 1];
         const uint16_t *places = sought->places;
         const uint8_t *impacts = sought->impacts;
-        float rate = sought->weights[i] * sought->share / unit;
-        if (!sought->weighted) {
-            uint16_t step = ceiling(rate * 255.0f);
-            for (int32_t j = begin; j < end; j++) bounds[places[j]] += step;
-        } else if (end - begin < 64) {
-            for (int32_t j = begin; j < end; j++) bounds[places[j]] += ceiling(rate * impacts[j]);
+        const float *share_of = sought->share_of;
+        float rate = sought->weights[i] * units / full;
+        if (end - begin < 64) {
+            for (int32_t j = begin; j < end; j++) bounds[places[j]] += ceiling(rate * share_of[impacts[j]]);
         } else {
-            uint16_t steps[256];
-            for (int impact = 0; impact < 256; impact++) steps[impact] = ceiling(rate * (float)impact);
+            uint16_t steps[IMPACTS];
+            for (int impact = 0; impact < IMPACTS; impact++) steps[impact] = ceiling(rate * share_of[impact]);
             for (int32_t j = begin; j < end; j++) bounds[places[j]] += steps[impacts[j]];
         }
     }
-    return unit;
+    return full * sought->share / units;
 }
 
 /* A bound that `wanted` documents reach at least, 1 if that is not easily told. */
@@ -167,15 +164,17 @@ INLINE void sweep_(const Sought *sought, const Documents *all, Best *best, Best 
     for (int64_t i = 0; i < size; i++) bounds[i] = sought->posted ? 0 : ALL;
     if (sought->posted) unit = bound(sought);
 
+    uint16_t limit = least(best, unit);
     if (best->count < best->limit && sought->posted) {
         /* The most promising first: what they score exactly spares most of the others. */
         above = cut(bounds, size, best->limit);
         for (int64_t i = 0; i < size; i++)
-            if (bounds[i] >= above && allowed[i] && (found = score(all, start + i, wide)) > 0)
+            if (bounds[i] >= above && bounds[i] > limit && allowed[i] && (found = score(all, start + i, wide)) > 0) {
                 offer(best, found, slot + i);
+                limit = least(best, unit);
+            }
         above--;
     }
-    uint16_t limit = least(best, unit);
     for (int64_t chunk = 0; chunk < size; chunk += CHUNK) {
         int64_t end = chunk + CHUNK < size ? chunk + CHUNK : size;
         uint16_t beyond = 0;

@@ -117,6 +117,22 @@ def test_blocks_with_very_many_words(monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine.search(asked, 2, np.ones(700, dtype=bool))[0].tolist() == [3, 699]
 
 
+@pytest.mark.usefixtures("kernels_in_use")
+@pytest.mark.parametrize("count", [20_000, 32_767, 32_768, 60_000])
+def test_questions_of_very_many_words(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Units of a bound are few for each of so many terms."""
+    monkeypatch.setattr(segment, "TAIL", 4)
+    engine, many = Bm25(), {f"w{n}": 1.0 for n in range(count)}
+    for slot, words in enumerate((["w1"], [*many], ["w1", "w2"], ["w3"])):
+        engine.add(slot, dict.fromkeys(words, 1.0), words[:1000])
+    allowed = np.ones(4, dtype=bool)
+    for asked in (engine.ask(many), engine.ask_marked(many)):
+        every = engine.score(asked, np.arange(4))
+        slots, scores = engine.search(asked, 2, allowed)
+        assert slots.tolist() == np.lexsort((np.arange(4), -every))[:2].tolist()
+        assert scores.tolist() == every[slots].tolist()
+
+
 def test_a_released_block_takes_no_memory_and_is_filled_again() -> None:
     engine = Bm25()
     for slot in range(100):
