@@ -24,6 +24,8 @@ SUGGESTIONS = 5
 """How many cards a ticket is given (specification, §4.3)."""
 IN_THREAD_ABOVE = 20_000
 """Cards above which a search takes long enough to be kept off the event loop; below, the detour costs more."""
+LONG_TEXT = 2_000
+"""Characters above which reading a complaint does: the longest allowed takes 17 ms."""
 _EMBEDDING = ThreadPoolExecutor(1, "efi-embed")
 """The sentence model lets go of the interpreter: one thread of it keeps a second processor busy, more only wait."""
 _SEARCHING = ThreadPoolExecutor(1, "efi-search")
@@ -83,7 +85,7 @@ async def match(case: Case, options: MatchOptions | None = None, *, traced: bool
     # A remote model is waited for by many at once; the installed one computes, one after the other.
     embedding = None if live.remote else _EMBEDDING
     large = len(live.index) > IN_THREAD_ABOVE
-    if large:
+    if large or len(case.text) > LONG_TEXT:
         prepared = await loop.run_in_executor(embedding, matcher.prepare, case)
     else:
         # Read here, a complaint costs least: in the thread it would fight for the interpreter and the index.
