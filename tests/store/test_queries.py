@@ -35,6 +35,23 @@ async def test_keyset_pages_see_every_document_once(things, direction):
     assert seen == sorted(range(0, 100, 2), reverse=direction == DESCENDING)
 
 
+@pytest.mark.parametrize("index", [["n"], ["site", "n"], ["sites", "n"], ["site", "n", "_id"]], ids=",".join)
+async def test_ranges_hold_their_bounds_whatever_the_index(things, index):
+    await things.create_index([(name, ASCENDING) for name in index])
+    await things.insert_many(
+        [{"_id": f"{n}", "site": "s", "sites": ["s", "t"], "n": START + timedelta(milliseconds=n)} for n in range(9)]
+    )
+    operators = {"$gt": ["5", "6", "7", "8"], "$gte": ["4", "5", "6", "7", "8"], "$lt": ["0", "1", "2", "3"]}
+    # SecantusDB takes "$lte" for "$lt" where the index goes on behind the field.
+    operators |= {"$lte": ["0", "1", "2", "3", "4"]} if index[-1] == "n" else {}
+    for operator, found in operators.items():
+        query = {name: "s" for name in index[:-1] if name in ("site", "sites")}
+        query["n"] = {operator: START + timedelta(milliseconds=4)}
+        assert await ids(things.find(query).sort("_id")) == found, operator
+        assert await ids(things.find(query).sort("n", DESCENDING).limit(9)) == found[::-1], operator
+        assert await things.count_documents(query) == len(found), operator
+
+
 async def test_sort_with_limit_and_projection(things):
     await things.insert_many([{"_id": n, "rank": n * 7 % 10, "text": "x" * 50} for n in range(10)])
 
