@@ -1,9 +1,11 @@
 """The service's one clock."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 FIRST = datetime(1900, 1, 1, tzinfo=UTC)
 LAST = datetime(2999, 12, 31, tzinfo=UTC)
+INSTANT = timedelta(milliseconds=1)
+"""The least that two times differ by: what a BSON date can tell apart."""
 
 
 def now() -> datetime:

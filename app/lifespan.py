@@ -134,6 +134,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.enter_context(_rights())
         _configure(settings)
         stack.enter_context(evidence_rows.reads_shared())
+        stack.enter_context(runs.writes_shared())
         await migrate()
         await expiry.drop_ttl_indexes()
         with acting_as(system("start")):

@@ -165,11 +165,12 @@ class Matcher:
     def _trace(
         self, found: Mapping[str, Hits], durations: list[float], off: Mapping[str, str], traced: bool
     ) -> list[Step]:
-        kept = found if traced else dict.fromkeys(found, Hits.none())
-        ids = iter(self.index.ids_at(np.concatenate([hits.slots for hits in kept.values()])))
+        if not traced:
+            return [Step(name, took, note=off.get(name, "")) for name, took in zip(found, durations, strict=True)]
+        ids = iter(self.index.ids_at(np.concatenate([hits.slots for hits in found.values()])))
         return [
-            Step(name, duration, tuple(islice(ids, len(hits))), hits.scores, off.get(name, ""))
-            for (name, hits), duration in zip(kept.items(), durations, strict=True)
+            Step(name, took, tuple(islice(ids, len(hits))), hits.scores, off.get(name, ""))
+            for (name, hits), took in zip(found.items(), durations, strict=True)
         ]
 
     def _sheet(self, scorer: Scorer, query: Query, off: Mapping[str, str], found: dict[str, Hits]) -> Sheet:

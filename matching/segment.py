@@ -142,7 +142,8 @@ class Segment:
             return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
         span = slice(int(self.starts[place]), int(self.starts[place + 1]))
         values = measure.value_of[self.values.data[span]]
-        return self.names.data[self.terms.data[span][values > 0]], values[values > 0]
+        counted = values > 0
+        return self.names.data[self.terms.data[span][counted]], values[counted]
 
     def settled(self) -> Iterator[np.ndarray]:
         """Arrays of which nothing that is in use ever changes."""

@@ -19,8 +19,6 @@ NEWEST = timedelta(minutes=1)
 """Length of the first window of time: what expires from one sweep to the next."""
 BATCH = 1000
 """Documents that one deletion is meant to remove: match runs keep the embedded store busy for a tenth of a second."""
-INSTANT = timedelta(milliseconds=1)
-"""What the store's dates can tell apart."""
 LONGEST_SECONDS = 30.0
 INDEX_NOT_FOUND = 27
 
@@ -69,7 +67,7 @@ async def _sweep(model: type[Record], deadline: float) -> int:
         end = start
         # Beyond a stretch that is empty, maybe since the last sweep, there may be many: step over a part of it at most.
         longest = max(NEWEST, (newest - end) / 4)
-        length = min(max(length * min(2, BATCH / max(deleted, 1)), INSTANT), longest)
+        length = min(max(length * min(2, BATCH / max(deleted, 1)), clock.INSTANT), longest)
     return removed
 
 

@@ -29,8 +29,8 @@ COMMAND = (
 )  # fmt: skip
 
 
-def library() -> Path:
-    """Where the library for this source is, or would be."""
+def location() -> Path:
+    """Where the compiled library for this source is, or would be."""
     digest = hashlib.blake2b(" ".join(COMMAND).encode(), digest_size=8)
     for path in sorted(SOURCE.glob("*.[ch]")):
         digest.update(path.read_bytes())
@@ -41,14 +41,14 @@ def library() -> Path:
 def load() -> ModuleType | None:
     """The compiled functions by their names in `kernels`; None where there are none for this source and machine."""
     try:
-        return _functions(library())
+        return _functions(location())
     except (OSError, AttributeError):
         return None
 
 
 def build() -> None:
     """Raises CalledProcessError where there is no compiler or it fails, OSError where its result cannot be loaded."""
-    path = library()
+    path = location()
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name

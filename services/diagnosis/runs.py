@@ -1,5 +1,7 @@
 """Match runs: keeping what was shown to whom, and who may look at it later."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -30,9 +32,19 @@ class _Keeping:
 
 
 def configure(*, keep_days: int) -> None:
-    """Set after how many days runs without a ticket go (Settings.match_run_days). Call it in the serving event loop."""
+    """Set after how many days runs without a ticket go (Settings.match_run_days)."""
     _Keeping.days = timedelta(days=keep_days)
+
+
+@contextmanager
+def writes_shared() -> Iterator[None]:
+    """Within it those who are shown matches at the same time, outside of transactions, share a write. For one event
+    loop."""
     _Keeping.commits = GroupCommit(MatchRun, "match runs")
+    try:
+        yield
+    finally:
+        _Keeping.commits = None
 
 
 def run_of(case: Case, options: Document, result: MatchResult, *, index_size: int) -> Document:

@@ -44,9 +44,6 @@ LONGEST_DELAY = timedelta(minutes=5)
 MARK_SECONDS = 0.2
 """What is done is marked at least this often, so that little is looked at again after a crash."""
 FRESH = timedelta(seconds=3)
-INSTANT = timedelta(milliseconds=1)
-"""What the store's dates can tell apart. Due is what is less than the next one: by `$lte` the embedded store misses
-what equals, where the index goes on behind the field."""
 FRESH_BATCH = 8
 """Few at a time, so that what happens next does not wait long."""
 READ_AHEAD = 1000
@@ -217,7 +214,7 @@ class Processor:
         """Ids and revisions of events that have just become due for the first time, the newest ones."""
         now = clock.now()
         # The short range makes the look-up cheap however long the queue is.
-        just_due = {"status": EventStatus.pending, "available_at": {"$gte": now - FRESH, "$lt": now + INSTANT}}
+        just_due = {"status": EventStatus.pending, "available_at": {"$gte": now - FRESH, "$lt": now + clock.INSTANT}}
         found = EfiEvent.get_pymongo_collection().find(just_due, FIELDS).sort([("available_at", -1), ("_id", -1)])
         return {
             event["_id"]: event["revision"] for event in await found.limit(limit).to_list() if not event["attempts"]
@@ -244,7 +241,8 @@ class Processor:
         """Id, revision and attempts of due events: those whose worker has died first, then by when they became due."""
         now = clock.now()
         collection = EfiEvent.get_pymongo_collection()
-        waiting = collection.find({"status": EventStatus.pending, "available_at": {"$lt": now + INSTANT}}, FIELDS)
+        # Less than the next instant: by "$lte" the embedded store misses what equals where the index goes on behind it.
+        waiting = collection.find({"status": EventStatus.pending, "available_at": {"$lt": now + clock.INSTANT}}, FIELDS)
         due: list[dict[str, Any]] = []
         if now >= self._look_for_abandoned_at:
             # Rare, so not asked before each batch.

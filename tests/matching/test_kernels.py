@@ -265,11 +265,11 @@ def test_results_are_not_written_where_nothing_may_be() -> None:
 
 def test_a_library_of_another_source_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(native.SOURCE, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    here = native.library()
+    here = native.location()
     monkeypatch.setattr(native, "SOURCE", tmp_path)
-    assert native.library() == here
+    assert native.location() == here
     (tmp_path / "loops.h").write_text("/* changed */", encoding="utf-8")
-    assert native.library() != here
+    assert native.location() != here
     assert native.load.__wrapped__() is None
 
 
@@ -278,7 +278,7 @@ def test_without_a_library_numpy_serves(content: bytes | None, tmp_path: Path, m
     path = tmp_path / "kernels.so"
     if content is not None:
         path.write_bytes(content)
-    monkeypatch.setattr(native, "library", lambda: path)
+    monkeypatch.setattr(native, "location", lambda: path)
     assert native.load.__wrapped__() is None
 
 
@@ -288,7 +288,7 @@ def test_a_library_without_our_functions_is_not_used(monkeypatch: pytest.MonkeyP
 
 
 def test_a_failing_compiler_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "library", lambda: tmp_path / "lib" / "kernels.so")
+    monkeypatch.setattr(native, "location", lambda: tmp_path / "lib" / "kernels.so")
     monkeypatch.setattr("sys.executable", shutil.which("false"))
     with pytest.raises(subprocess.CalledProcessError):
         native.build()
